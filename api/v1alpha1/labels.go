@@ -1,0 +1,27 @@
+package v1alpha1
+
+// Labels, annotations and finalizers that Berth puts on objects.
+const (
+	// Finalizer keeps an object until what it owns is gone.
+	Finalizer = "berth.dev/cleanup"
+
+	// LabelTenant names the tenant an object belongs to.
+	LabelTenant = "berth.dev/tenant"
+	// LabelVirtualCluster holds the id of the virtual cluster an object belongs to.
+	LabelVirtualCluster = "berth.dev/virtual-cluster"
+	// LabelApp, LabelComponent and LabelRelease stand on what runs in a tenant's cluster.
+	LabelApp       = "berth.dev/app"
+	LabelComponent = "berth.dev/component"
+	LabelRelease   = "berth.dev/release"
+	// LabelRun stands on a one-off process.
+	LabelRun = "berth.dev/run"
+	// LabelManagedBy and ManagedByBerth mark what Berth made.
+	LabelManagedBy = "app.kubernetes.io/managed-by"
+	ManagedByBerth = "berth"
+)
+
+// ManagementNamespace is where a tenant's App, Release and Route objects live.
+func ManagementNamespace(tenant string) string { return "tenant-" + tenant }
+
+// HostNamespace is where a virtual cluster runs on its host cluster.
+func HostNamespace(virtualCluster string) string { return "vc-" + virtualCluster }

@@ -1,0 +1,140 @@
+package appfile_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/berth-dev/berth/api/v1alpha1"
+	"github.com/berth-dev/berth/apps/appfile"
+	"github.com/berth-dev/berth/internal/errs"
+)
+
+func parse(t *testing.T, text string) *appfile.File {
+	t.Helper()
+	file, err := appfile.Parse([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func TestToAppPutsDigestsInPlaceOfNames(t *testing.T) {
+	app := parse(t, shop).ToApp(map[string]string{"registry.berth.internal/acme/ui:1": "registry.berth.internal/acme/ui@sha256:0"})
+	if got := app.Spec.Template.Components[0].Image; got != "registry.berth.internal/acme/ui@sha256:0" {
+		t.Errorf("ui runs %s", got)
+	}
+	if got := app.Spec.Template.Components[1].Image; got != "registry.berth.internal/acme/db:1" {
+		t.Errorf("db runs %s", got)
+	}
+	want := []v1alpha1.ComponentFormation{{Name: "ui", Count: 2, OCUs: 1}, {Name: "db", Count: 1, OCUs: 2}}
+	if diff := cmp.Diff(want, app.Spec.Formation); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestDiffSaysWhatChanges(t *testing.T) {
+	before := parse(t, shop).ToApp(nil)
+	text := strings.NewReplacer(
+		"ui:1", "ui:2", "count: 2", "count: 3", "WORKERS: 4", "WORKERS: 8", "  DEBUG: true\n", "", "{path: /healthz}", "{path: /up}",
+		"{port: 8080, expose: true}", "{port: 8080}", "deployTimeoutSeconds: 120", "deployTimeoutSeconds: 300",
+	).Replace(shop)
+	var got []string
+	for _, change := range appfile.Diff(before, parse(t, text).ToApp(nil)) {
+		got = append(got, change.String())
+	}
+	want := []string{
+		"~ components.ui.image: registry.berth.internal/acme/ui:1 → registry.berth.internal/acme/ui:2",
+		"~ components.ui.count: 2 → 3",
+		"~ components.ui.ports.http: 8080 HTTP, exposed → 8080 HTTP",
+		"~ components.ui.health: GET /healthz on the first port within 2 s → GET /up on the first port within 2 s",
+		`~ config.WORKERS: "4" → "8"`,
+		"~ deployTimeoutSeconds: 120 → 300",
+		`- config.DEBUG: "true"`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if changes := appfile.Diff(before, before); len(changes) > 0 {
+		t.Errorf("an app differs from itself: %v", changes)
+	}
+	if changes := appfile.Diff(nil, before); len(changes) == 0 || changes[0].String() != "+ app: shop" {
+		t.Errorf("a new app: %v", changes)
+	}
+}
+
+func TestMergeKeepsWhatTheFileDoesNotSpeakOf(t *testing.T) {
+	current := parse(t, shop).ToApp(nil)
+	current.Namespace = "tenant-acme"
+	current.Spec.Template.ConfigSecret = "shop-secrets-1"
+	current.Spec.Maintenance = true
+	desired := parse(t, "app: shop\ncomponents:\n  ui: {image: a, count: 5}\n").ToApp(nil)
+	merged := appfile.Merge(current, desired)
+	if merged.Namespace != "tenant-acme" || !merged.Spec.Maintenance || merged.Spec.Template.ConfigSecret != "shop-secrets-1" {
+		t.Errorf("lost: %+v", merged.Spec)
+	}
+	want := []v1alpha1.ComponentFormation{{Name: "ui", Count: 5, OCUs: 1}, {Name: "db", Count: 1, OCUs: 2}}
+	if diff := cmp.Diff(want, merged.Spec.Formation); diff != "" {
+		t.Error(diff)
+	}
+	if merged.Spec.DeployTimeoutSeconds != 120 {
+		t.Errorf("the timeout became %d", merged.Spec.DeployTimeoutSeconds)
+	}
+}
+
+func TestMissingSecrets(t *testing.T) {
+	file := &appfile.File{Secrets: []string{"A", "B"}}
+	if diff := cmp.Diff([]string{"B"}, file.MissingSecrets([]string{"A", "C"})); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestInitWritesAFileThatParses(t *testing.T) {
+	tests := map[string]struct {
+		files map[string]string
+		want  []string
+	}{
+		"an empty directory": {nil, []string{"app: my-shop", "  web:", "port: 8080, expose: true"}},
+		"a Dockerfile": {
+			map[string]string{"Dockerfile": "FROM scratch\nEXPOSE 3000/tcp\n"}, []string{"port: 3000", "# Dockerfile:", "user 10001"},
+		},
+		"a Procfile": {
+			map[string]string{"Procfile": "worker: bin/work \"x\"\nweb: bin/serve\n# a comment\nBad Name: x\n", "Gemfile": ""},
+			[]string{"  worker:", `command: [sh, -c, "bin/work \"x\""]`, "  web:", "# Gemfile: a Ruby app"},
+		},
+		"a Node.js app": {map[string]string{"package.json": "{}"}, []string{"process.env.PORT"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "1 My_Shop")
+			if err := os.Mkdir(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			for file, text := range test.files {
+				if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			path, err := appfile.Init(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, want := range test.want {
+				if !strings.Contains(string(text), want) {
+					t.Errorf("no %q in:\n%s", want, text)
+				}
+			}
+			parse(t, string(text))
+			if _, err := appfile.Init(dir); errs.CodeOf(err) != errs.Conflict {
+				t.Errorf("the second time gave %v", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,182 @@
+package app
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+
+	"github.com/berth-dev/berth/api/v1alpha1"
+	"github.com/berth-dev/berth/apps/reconcilers/internal/place"
+	"github.com/berth-dev/berth/internal/steps"
+	"github.com/berth-dev/berth/tenancy"
+)
+
+const (
+	fieldOwner = "berth"
+	workers    = 4
+)
+
+// Options are what the reconciler works with.
+type Options struct {
+	// Client of the management cluster, which may read from a cache.
+	Client client.Client
+	// Reader of the same cluster without a cache, for decisions that a stale answer
+	// would spoil.
+	Reader   client.Reader
+	Clusters tenancy.Clusters
+	Clock    clock.PassiveClock
+	Recorder events.EventRecorder
+	// Domain under which tenants have their host names.
+	Domain string
+	// EdgePort is the port of the edge as people reach it.
+	EdgePort int
+}
+
+// Reconciler of Apps.
+type Reconciler struct {
+	Options
+	grants keyed
+}
+
+// New makes a Reconciler.
+func New(options Options) *Reconciler { return &Reconciler{Options: options} }
+
+// Register adds the reconciler to a manager.
+func (r *Reconciler) Register(mgr ctrl.Manager) error {
+	changed := builder.WithPredicates(predicate.ResourceVersionChangedPredicate{})
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("app").
+		For(&v1alpha1.App{}).
+		Owns(&v1alpha1.Release{}, changed).
+		Owns(&v1alpha1.Route{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.App{}, handler.EnqueueRequestsFromMapFunc(r.blockedSiblings)).
+		Watches(&v1alpha1.Tenant{}, handler.EnqueueRequestsFromMapFunc(r.appsOfTenant), changed).
+		Watches(&v1alpha1.Plan{}, handler.EnqueueRequestsFromMapFunc(r.appsOfPlan), changed).
+		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(r.appOfPod), changed).
+		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
+		Complete(r)
+}
+
+// Reconcile brings one app a step nearer to what its spec asks for.
+func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	app := &v1alpha1.App{}
+	if err := r.Client.Get(ctx, request.NamespacedName, app); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if app.DeletionTimestamp != nil {
+		return result(r.finalize(ctx, app))
+	}
+	if controllerutil.AddFinalizer(app, v1alpha1.Finalizer) {
+		before := app.DeepCopy()
+		controllerutil.RemoveFinalizer(before, v1alpha1.Finalizer)
+		if err := r.Client.Patch(ctx, app, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+			return ctrl.Result{}, fmt.Errorf("adding the finalizer: %w", err)
+		}
+	}
+	// What is granted to one app depends on what its siblings have: they take turns.
+	defer r.grants.lock(app.Namespace)()
+	return result(r.reconcile(ctx, app))
+}
+
+// reconcile runs the phases and writes down what they saw.
+func (r *Reconciler) reconcile(ctx context.Context, app *v1alpha1.App) error {
+	before := app.DeepCopy()
+	seen := r.phases(ctx, app)
+	seen.write(app)
+	if err := r.patchStatus(ctx, before, app); err != nil {
+		return err
+	}
+	return seen.next()
+}
+
+// phases stop where the next has nothing to stand on: without a place there is
+// nothing, and over the plan there is no new release; routes and processes are told
+// in any case.
+func (r *Reconciler) phases(ctx context.Context, app *v1alpha1.App) *sight {
+	seen := &sight{edgePort: r.EdgePort}
+	if seen.placeErr = r.place(ctx, app, seen); seen.placeErr != nil {
+		return seen
+	}
+	if seen.planErr = r.plan(ctx, app, seen); seen.planErr == nil {
+		seen.releaseErr = r.release(ctx, app, seen)
+	}
+	seen.routesErr = r.routes(ctx, app, seen)
+	seen.processesErr = r.processes(ctx, app, seen)
+	seen.usageErr = r.usage(ctx, app, seen)
+	return seen
+}
+
+func (r *Reconciler) patchStatus(ctx context.Context, before, app *v1alpha1.App) error {
+	if equalStatus(&before.Status, &app.Status) {
+		return nil
+	}
+	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	if err := r.Client.Status().Patch(ctx, app, patch); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("writing the app's status: %w", err)
+	}
+	return nil
+}
+
+func result(err error) (ctrl.Result, error) {
+	judged := steps.Judge(err)
+	return ctrl.Result{RequeueAfter: judged.RequeueAfter}, judged.Err
+}
+
+func (r *Reconciler) appOfPod(ctx context.Context, pod client.Object) []ctrl.Request {
+	app, found := place.AppOfPod(ctx, r.Client, pod)
+	if !found {
+		return nil
+	}
+	return []ctrl.Request{{NamespacedName: app}}
+}
+
+// blockedSiblings are apps that may have been waiting for this one to give back
+// OCUs or a host name.
+func (r *Reconciler) blockedSiblings(ctx context.Context, object client.Object) []ctrl.Request {
+	return r.appsIn(ctx, object.GetNamespace(), func(app *v1alpha1.App) bool {
+		return app.Name != object.GetName() && blocked(app)
+	})
+}
+
+func (r *Reconciler) appsOfTenant(ctx context.Context, tenant client.Object) []ctrl.Request {
+	return r.appsIn(ctx, v1alpha1.ManagementNamespace(tenant.GetName()), func(*v1alpha1.App) bool { return true })
+}
+
+func (r *Reconciler) appsOfPlan(ctx context.Context, plan client.Object) []ctrl.Request {
+	var tenants v1alpha1.TenantList
+	if err := r.Client.List(ctx, &tenants); err != nil {
+		return nil
+	}
+	var all []ctrl.Request
+	for i := range tenants.Items {
+		if tenants.Items[i].Spec.Plan == plan.GetName() {
+			all = append(all, r.appsOfTenant(ctx, &tenants.Items[i])...)
+		}
+	}
+	return all
+}
+
+func (r *Reconciler) appsIn(ctx context.Context, namespace string, wanted func(*v1alpha1.App) bool) []ctrl.Request {
+	var found v1alpha1.AppList
+	if err := r.Client.List(ctx, &found, client.InNamespace(namespace)); err != nil {
+		return nil
+	}
+	var all []ctrl.Request
+	for i := range found.Items {
+		if wanted(&found.Items[i]) {
+			all = append(all, ctrl.Request{NamespacedName: types.NamespacedName{Namespace: namespace, Name: found.Items[i].Name}})
+		}
+	}
+	return all
+}

@@ -1,0 +1,17 @@
+// Package app reconciles Apps: it grants the formation within the tenant's plan,
+// makes a release of a new template, keeps the routes and tells how the app is.
+// It never touches what runs in the tenant's cluster, except to remove all of it
+// when the app is deleted.
+//
+// One file per phase: plan.go, release.go, routes.go, processes.go; status.go turns
+// what they saw into conditions; finalize.go is the way out.
+//
+// Invariants:
+//   - a version is allocated by creating the Release <app>-v<N>; whoever loses looks
+//     again, so the same change never makes two releases and none is lost;
+//   - status.components holds the granted formation, which is all that the release
+//     reconciler may run. An app over its plan keeps what it was granted before;
+//   - Tenant.status.usage, and nothing else of a Tenant, is written here.
+//
+// cmd/berth-controller imports it; nobody else.
+package app

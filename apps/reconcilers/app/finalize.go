@@ -1,0 +1,188 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"github.com/berth-dev/berth/api/v1alpha1"
+	"github.com/berth-dev/berth/apps/reconcilers/internal/place"
+	"github.com/berth-dev/berth/internal/steps"
+	"github.com/berth-dev/berth/tenancy"
+)
+
+// clusterTimeout bounds how long one look into a tenant's cluster may take.
+const clusterTimeout = 10 * time.Second
+
+// finalize removes all that the app is, in the order in which people stop noticing:
+// no more requests, then the processes and volumes, then the records.
+func (r *Reconciler) finalize(ctx context.Context, app *v1alpha1.App) error {
+	if !controllerutil.ContainsFinalizer(app, v1alpha1.Finalizer) {
+		return nil
+	}
+	for _, phase := range []func(context.Context, *v1alpha1.App) error{
+		r.removeRoutes, r.removeInside, r.removeRecords, r.returnUsage,
+	} {
+		if err := phase(ctx, app); err != nil {
+			return err
+		}
+	}
+	before := app.DeepCopy()
+	controllerutil.RemoveFinalizer(app, v1alpha1.Finalizer)
+	if err := r.Client.Patch(ctx, app, client.MergeFrom(before)); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("letting the app go: %w", err)
+	}
+	return nil
+}
+
+func (r *Reconciler) removeRoutes(ctx context.Context, app *v1alpha1.App) error {
+	return r.removeAll(ctx, app, &v1alpha1.Route{}, &v1alpha1.RouteList{})
+}
+
+// removeRecords removes releases and the Secrets with the app's values.
+func (r *Reconciler) removeRecords(ctx context.Context, app *v1alpha1.App) error {
+	return errors.Join(
+		r.removeAll(ctx, app, &v1alpha1.Release{}, &v1alpha1.ReleaseList{}),
+		r.removeAll(ctx, app, &corev1.Secret{}, &corev1.SecretList{}),
+	)
+}
+
+func (r *Reconciler) removeAll(ctx context.Context, app *v1alpha1.App, kind client.Object, list client.ObjectList) error {
+	mine := []client.ListOption{client.InNamespace(app.Namespace), client.MatchingLabels{v1alpha1.LabelApp: app.Name}}
+	left := func() (int, error) {
+		if err := r.Reader.List(ctx, list, mine...); err != nil {
+			return 0, fmt.Errorf("listing what the app left: %w", err)
+		}
+		return lenOf(list), nil
+	}
+	if n, err := left(); err != nil || n == 0 {
+		return err
+	}
+	err := r.Client.DeleteAllOf(ctx, kind, client.InNamespace(app.Namespace), client.MatchingLabels{v1alpha1.LabelApp: app.Name})
+	if err != nil {
+		return fmt.Errorf("deleting what the app left: %w", err)
+	}
+	if n, err := left(); err != nil || n == 0 {
+		return err
+	}
+	return steps.Wait(v1alpha1.ReasonDeleting, "The app's records are being removed.", lookAgain)
+}
+
+func lenOf(list client.ObjectList) int {
+	switch list := list.(type) {
+	case *v1alpha1.RouteList:
+		return len(list.Items)
+	case *v1alpha1.ReleaseList:
+		return len(list.Items)
+	case *corev1.SecretList:
+		return len(list.Items)
+	default:
+		return 0
+	}
+}
+
+// removeInside deletes the app's namespace in the tenant's cluster, volumes and all,
+// and looks on the host that nothing of it runs on. Where the whole cluster goes,
+// there is nothing to do; where it is only away, its return is waited for.
+func (r *Reconciler) removeInside(ctx context.Context, app *v1alpha1.App) error {
+	leaving, err := place.Leaving(ctx, r.Reader, app.Namespace)
+	if err != nil || leaving {
+		return err
+	}
+	found, err := place.Find(ctx, r.Reader, app.Namespace)
+	if err != nil {
+		return err
+	}
+	id := found.Cluster.Name
+	if err := r.removeNamespace(ctx, id, app.Name); err != nil {
+		if place.Away(err) && !isPolicy(err) {
+			return steps.Wait(v1alpha1.ReasonDeleting, "The tenant's cluster does not answer; the app is removed when it does.", lookAgain)
+		}
+		return err
+	}
+	return r.verifyHost(ctx, id, app.Name)
+}
+
+func (r *Reconciler) removeNamespace(ctx context.Context, id, app string) error {
+	ctx, cancel := context.WithTimeout(ctx, clusterTimeout)
+	defer cancel()
+	cluster, err := r.Clusters.Client(ctx, id)
+	if errors.Is(err, tenancy.ErrNoAccess) {
+		return steps.Wait(v1alpha1.ReasonDeleting, "The tenant's cluster cannot be reached; the app is removed when it can.", lookAgain)
+	}
+	if err != nil {
+		return err
+	}
+	namespace := &corev1.Namespace{}
+	if err := cluster.Get(ctx, client.ObjectKey{Name: app}, namespace); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	if namespace.Labels[v1alpha1.LabelManagedBy] != v1alpha1.ManagedByBerth {
+		return nil // the tenant's own: a release refused to use it
+	}
+	if namespace.DeletionTimestamp == nil {
+		err := cluster.Delete(ctx, namespace, client.Preconditions{UID: &namespace.UID})
+		if err != nil && !apierrors.IsNotFound(err) {
+			return fmt.Errorf("deleting the app's namespace: %w", err)
+		}
+	}
+	return steps.Wait(v1alpha1.ReasonDeleting, "The app's processes and volumes are being removed.", time.Second)
+}
+
+// verifyHost makes sure that no process or volume of the app is left on the host.
+func (r *Reconciler) verifyHost(ctx context.Context, id, app string) error {
+	namespace := client.InNamespace(v1alpha1.HostNamespace(id))
+	var pods corev1.PodList
+	var claims corev1.PersistentVolumeClaimList
+	if err := errors.Join(r.Reader.List(ctx, &pods, namespace), r.Reader.List(ctx, &claims, namespace)); err != nil {
+		return fmt.Errorf("looking for what is left on the host: %w", err)
+	}
+	left := 0
+	for i := range pods.Items {
+		if pods.Items[i].Annotations[place.AnnotationNamespace] == app {
+			left++
+		}
+	}
+	for i := range claims.Items {
+		if claims.Items[i].Annotations[place.AnnotationNamespace] == app {
+			left++
+		}
+	}
+	if left > 0 {
+		return steps.Wait(v1alpha1.ReasonDeleting, fmt.Sprintf("%d processes and volumes are still being removed.", left), time.Second)
+	}
+	return nil
+}
+
+// returnUsage takes what the app was granted off the tenant's account.
+func (r *Reconciler) returnUsage(ctx context.Context, app *v1alpha1.App) error {
+	defer r.grants.lock(app.Namespace)()
+	tenant, err := place.Tenant(ctx, r.Reader, app.Namespace)
+	if err != nil {
+		return ignorePolicy(err)
+	}
+	others, err := r.othersUse(ctx, app)
+	if err != nil {
+		return err
+	}
+	usage := tenant.Status.Usage
+	usage.OCUs = others
+	return r.patchUsage(ctx, tenant, usage)
+}
+
+// isPolicy says whether an error already tells what happens next.
+func isPolicy(err error) bool { return steps.Judge(err).Err == nil }
+
+// ignorePolicy drops waits and stalls: without a tenant there is no account.
+func ignorePolicy(err error) error {
+	if isPolicy(err) {
+		return nil
+	}
+	return err
+}

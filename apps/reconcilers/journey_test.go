@@ -1,0 +1,616 @@
+// Package reconcilers_test walks through the life of apps with both reconcilers of
+// the room at work, as in the controller: what holds for one alone is tested beside
+// it.
+package reconcilers_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/berth-dev/berth/api/v1alpha1"
+	"github.com/berth-dev/berth/apps"
+	"github.com/berth-dev/berth/apps/reconcilers/internal/stage"
+)
+
+const (
+	live       = v1alpha1.ReleaseLive
+	failed     = v1alpha1.ReleaseFailed
+	superseded = v1alpha1.ReleaseSuperseded
+	rollingOut = v1alpha1.ReleaseRollingOut
+)
+
+// running is a stage whose app runs v1 of ui and api.
+func running(t *testing.T) *stage.Stage {
+	t.Helper()
+	s := stage.New(t)
+	s.Deploy(s.App, stage.Component("ui", "ui1"), stage.Component("api", "api1"))
+	s.Settle(s.App)
+	s.WantPhases(s.App, rollingOut)
+	s.Healthy(s.App, "ui", "api")
+	s.Settle(s.App)
+	s.WantPhases(s.App, live)
+	return s
+}
+
+func condition(s *stage.Stage, name, kind string) metav1.Condition {
+	app := &v1alpha1.App{}
+	s.Get(name, app)
+	if found := meta.FindStatusCondition(app.Status.Conditions, kind); found != nil {
+		return *found
+	}
+	return metav1.Condition{}
+}
+
+func TestAnImageBecomesALiveAppWithURLs(t *testing.T) {
+	s := running(t)
+	app := &v1alpha1.App{}
+	s.Get(s.App, app)
+	front := fmt.Sprintf("https://%s.%s.berth.localhost:8443", s.App, s.Tenant)
+	api := fmt.Sprintf("https://api--%s.%s.berth.localhost:8443", s.App, s.Tenant)
+	want := []v1alpha1.ComponentStatus{
+		{Name: "ui", Desired: 1, Ready: 1, OCUs: 1, URL: front}, {Name: "api", Desired: 1, Ready: 1, OCUs: 1, URL: api},
+	}
+	if diff := cmp.Diff(want, app.Status.Components); diff != "" {
+		t.Error(diff)
+	}
+	if app.Status.URL != front || app.Status.LiveRelease != 1 || app.Status.LatestRelease != 1 {
+		t.Errorf("status: %+v", app.Status)
+	}
+	if ready := condition(s, s.App, v1alpha1.ConditionReady); ready.Status != metav1.ConditionTrue {
+		t.Errorf("not ready: %s", ready.Message)
+	}
+	route := &v1alpha1.Route{}
+	s.Get(s.App+"-api-http", route)
+	wantRoute := v1alpha1.RouteSpec{
+		Host: "api--" + s.App + "." + s.Tenant + ".berth.localhost", Protocol: v1alpha1.ProtocolHTTP,
+		Backend: v1alpha1.RouteBackend{VirtualCluster: s.ID, Namespace: s.App, Service: "api", Port: 8080},
+	}
+	if diff := cmp.Diff(wantRoute, route.Spec); diff != "" {
+		t.Error(diff)
+	}
+	tenant := &v1alpha1.Tenant{}
+	s.Get(s.Tenant, tenant)
+	if diff := cmp.Diff(v1alpha1.TenantUsage{OCUs: 2, PlanOCUs: stage.PlanOCUs}, tenant.Status.Usage); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestASettledAppAsksNothingOfTheTenantsCluster(t *testing.T) {
+	s := running(t)
+	before := s.Clusters.Asked.Load()
+	s.Settle(s.App)
+	if after := s.Clusters.Asked.Load(); after != before {
+		t.Errorf("asked %d times", after-before)
+	}
+}
+
+func TestAFailedReleasePutsThePreviousOneBackInAllComponents(t *testing.T) {
+	s := running(t)
+	s.Deploy(s.App, stage.Component("ui", "ui2"), stage.Component("api", "api2"), stage.Component("extra", "extra1"))
+	s.Settle(s.App)
+	s.WantPhases(s.App, live, rollingOut)
+	s.WantRunning(s.App, map[string]string{"ui": "ui2", "api": "api2", "extra": "extra1"})
+	s.Healthy(s.App, "ui")
+	s.Crash(s.App, "api", 2)
+	s.Settle(s.App)
+
+	s.WantPhases(s.App, live, failed)
+	s.WantRunning(s.App, map[string]string{"ui": "ui1", "api": "api1"})
+	want := &v1alpha1.ReleaseFailure{
+		Component: "api", Reason: v1alpha1.ReasonProcessExits,
+		Message: "The process started and ended 3 times, the last time with exit code 1.",
+		Hint:    "Read the end of its output below; `berth logs` has all of it. Often a variable in config is missing.",
+		LogTail: stage.Output,
+	}
+	if diff := cmp.Diff(want, s.List(s.App)[0].Status.Failure); diff != "" {
+		t.Error(diff)
+	}
+	s.Settle(s.App)
+	s.WantPhases(s.App, live, failed)
+}
+
+func TestAReleaseThatTakesTooLongFails(t *testing.T) {
+	s := running(t)
+	s.Deploy(s.App, stage.Component("ui", "ui2"), stage.Component("api", "api1"))
+	s.Settle(s.App)
+	s.Clock.SetTime(s.Clock.Now().Add(299 * time.Second))
+	s.Settle(s.App)
+	s.WantPhases(s.App, live, rollingOut)
+	s.Clock.SetTime(s.Clock.Now().Add(2 * time.Second))
+	s.Settle(s.App)
+	s.WantPhases(s.App, live, failed)
+	s.WantRunning(s.App, map[string]string{"ui": "ui1", "api": "api1"})
+}
+
+func TestAFirstReleaseThatFailsLeavesNothingRunning(t *testing.T) {
+	s := stage.New(t)
+	db := stage.Component("db", "db1")
+	db.Volumes = []v1alpha1.Volume{{Name: "data", Path: "/data", Size: resource.MustParse("1Gi")}}
+	s.Deploy(s.App, stage.Component("ui", "ui1"), db)
+	s.Settle(s.App)
+	s.Crash(s.App, "ui", 1)
+	s.Settle(s.App)
+	s.WantPhases(s.App, failed)
+	s.WantRunning(s.App, map[string]string{})
+	claim := &corev1.PersistentVolumeClaim{}
+	if err := s.Client.Get(t.Context(), client.ObjectKey{Namespace: s.App, Name: "db-data"}, claim); err != nil {
+		t.Errorf("the volume is gone: %v", err)
+	}
+	if ready := condition(s, s.App, v1alpha1.ConditionReady); ready.Reason != v1alpha1.ReasonProcessExits {
+		t.Errorf("ready: %s: %s", ready.Reason, ready.Message)
+	}
+
+	s.Change(s.App, func(app *v1alpha1.App) {
+		app.Spec.RestartedAt = new(metav1.NewTime(s.Clock.Now().Add(time.Minute)))
+	})
+	s.Settle(s.App)
+	s.WantPhases(s.App, failed, rollingOut)
+	s.WantRunning(s.App, map[string]string{"ui": "ui1", "db": "db1"})
+}
+
+func TestARollbackIsANewRelease(t *testing.T) {
+	s := running(t)
+	s.Deploy(s.App, stage.Component("ui", "ui2"), stage.Component("api", "api1"))
+	s.Settle(s.App)
+	s.Healthy(s.App, "ui", "api")
+	s.Settle(s.App)
+	s.WantPhases(s.App, superseded, live)
+	first := s.List(s.App)[1]
+	s.Change(s.App, func(app *v1alpha1.App) { apps.RollBack(app, &first) })
+	s.Settle(s.App)
+	s.Healthy(s.App, "ui", "api")
+	s.Settle(s.App)
+	s.WantPhases(s.App, superseded, superseded, live)
+	s.WantRunning(s.App, map[string]string{"ui": "ui1", "api": "api1"})
+	newest := s.List(s.App)[0]
+	if newest.Spec.Summary != "rolled back to v1" || newest.Spec.TemplateHash != first.Spec.TemplateHash {
+		t.Errorf("the newest release: %+v", newest.Spec)
+	}
+}
+
+func TestScalingAndRestartingMakeNoRelease(t *testing.T) {
+	s := running(t)
+	s.Change(s.App, func(app *v1alpha1.App) {
+		if err := apps.Scale(app, "ui", new(int32(4)), new(int32(2))); err != nil {
+			t.Fatal(err)
+		}
+		app.Spec.RestartedAt = new(metav1.NewTime(s.Clock.Now()))
+	})
+	s.Settle(s.App)
+	s.WantPhases(s.App, live)
+	ui := s.Deployment(s.App, "ui")
+	if *ui.Spec.Replicas != 4 || ui.Spec.Template.Annotations["berth.dev/restarted-at"] != "2030-01-01T12:00:00Z" ||
+		ui.Spec.Template.Spec.Containers[0].Resources.Limits.Memory().String() != "2Gi" {
+		t.Errorf("ui: %+v", ui.Spec)
+	}
+	if ready := condition(s, s.App, v1alpha1.ConditionReady); ready.Message != "2 of 5 processes are ready." {
+		t.Errorf("ready: %s", ready.Message)
+	}
+	s.Healthy(s.App, "ui")
+	s.Settle(s.App)
+	if ready := condition(s, s.App, v1alpha1.ConditionReady); ready.Status != metav1.ConditionTrue {
+		t.Errorf("ready: %s", ready.Message)
+	}
+}
+
+func TestOverThePlanNothingChanges(t *testing.T) {
+	s := running(t)
+	s.Change(s.App, func(app *v1alpha1.App) {
+		if err := apps.Scale(app, "ui", new(int32(10)), nil); err != nil {
+			t.Fatal(err)
+		}
+		app.Spec.Template.Components[1] = stage.Component("api", "api2")
+	})
+	s.Settle(s.App)
+	s.WantPhases(s.App, live)
+	s.WantRunning(s.App, map[string]string{"ui": "ui1", "api": "api1"})
+	if got := *s.Deployment(s.App, "ui").Spec.Replicas; got != 1 {
+		t.Errorf("%d processes", got)
+	}
+	within := condition(s, s.App, v1alpha1.ConditionWithinPlan)
+	if within.Status != metav1.ConditionFalse || within.Reason != v1alpha1.ReasonOverPlan {
+		t.Errorf("within plan: %+v", within)
+	}
+
+	s.Change(s.App, func(app *v1alpha1.App) {
+		if err := apps.Scale(app, "ui", new(int32(9)), nil); err != nil {
+			t.Fatal(err)
+		}
+	})
+	s.Settle(s.App)
+	s.WantPhases(s.App, live, rollingOut)
+	if got := *s.Deployment(s.App, "ui").Spec.Replicas; got != 9 {
+		t.Errorf("%d processes", got)
+	}
+}
+
+func TestTwoAppsAreNotPromisedTheSameRoom(t *testing.T) {
+	s := running(t)
+	second := s.App + "x"
+	s.Deploy(second, stage.Component("ui", "ui1"))
+	s.Settle(second)
+	s.Change(second, func(app *v1alpha1.App) {
+		if err := apps.Scale(app, "ui", new(int32(9)), nil); err != nil {
+			t.Fatal(err)
+		}
+	})
+	s.Settle(second)
+	within := condition(s, second, v1alpha1.ConditionWithinPlan)
+	if within.Reason != v1alpha1.ReasonOverPlan {
+		t.Errorf("within plan: %+v", within)
+	}
+	tenant := &v1alpha1.Tenant{}
+	s.Get(s.Tenant, tenant)
+	if tenant.Status.Usage.OCUs != 3 {
+		t.Errorf("usage: %+v", tenant.Status.Usage)
+	}
+}
+
+func TestAComponentThatLeftIsRemovedAndItsClaimStays(t *testing.T) {
+	s := stage.New(t)
+	db := stage.Component("db", "db1")
+	db.Volumes = []v1alpha1.Volume{{Name: "data", Path: "/data", Size: resource.MustParse("1Gi")}}
+	s.Deploy(s.App, stage.Component("ui", "ui1"), db)
+	s.Settle(s.App)
+	s.Healthy(s.App, "ui", "db")
+	s.Settle(s.App)
+	s.Deploy(s.App, stage.Component("ui", "ui2"))
+	s.Settle(s.App)
+	// Until the release without it is healthy, it stays, and so does its host.
+	s.WantRunning(s.App, map[string]string{"ui": "ui2", "db": "db1"})
+	route := &v1alpha1.Route{}
+	s.Get(s.App+"-db-http", route)
+	s.Healthy(s.App, "ui")
+	s.Settle(s.App)
+	s.WantPhases(s.App, superseded, live)
+	s.WantRunning(s.App, map[string]string{"ui": "ui2"})
+	claim := &corev1.PersistentVolumeClaim{}
+	if err := s.Client.Get(t.Context(), client.ObjectKey{Namespace: s.App, Name: "db-data"}, claim); err != nil {
+		t.Errorf("the claim is gone: %v", err)
+	}
+	gone := func(key client.ObjectKey, object client.Object) {
+		if err := s.Client.Get(t.Context(), key, object); !apierrors.IsNotFound(err) {
+			t.Errorf("%T %s is still there (%v)", object, key, err)
+		}
+	}
+	gone(client.ObjectKey{Namespace: s.App, Name: "db"}, &corev1.Service{})
+	gone(client.ObjectKey{Namespace: s.Namespace, Name: s.App + "-db-http"}, &v1alpha1.Route{})
+}
+
+func TestAClusterThatIsAwayIsNoFailure(t *testing.T) {
+	s := running(t)
+	s.Deploy(s.App, stage.Component("ui", "ui2"), stage.Component("api", "api1"))
+	s.Settle(s.App)
+	s.Clock.SetTime(s.Clock.Now().Add(time.Minute))
+	s.Clusters.Away.Store(true)
+	s.Settle(s.App)
+	s.Clock.SetTime(s.Clock.Now().Add(24 * time.Hour))
+	s.Settle(s.App)
+	s.WantPhases(s.App, live, rollingOut)
+	// Back again, the release has the four minutes it had left, and no more.
+	s.Clusters.Away.Store(false)
+	s.Settle(s.App)
+	s.Clock.SetTime(s.Clock.Now().Add(4*time.Minute - time.Second))
+	s.Settle(s.App)
+	s.WantPhases(s.App, live, rollingOut)
+	s.Clock.SetTime(s.Clock.Now().Add(2 * time.Second))
+	s.Settle(s.App)
+	s.WantPhases(s.App, live, failed)
+}
+
+func TestANewerReleaseReplacesOneThatIsStillRollingOut(t *testing.T) {
+	s := running(t)
+	s.Deploy(s.App, stage.Component("ui", "ui2"), stage.Component("api", "api1"))
+	s.Settle(s.App)
+	s.Deploy(s.App, stage.Component("ui", "ui3"), stage.Component("api", "api1"))
+	s.Settle(s.App)
+	s.WantPhases(s.App, live, superseded, rollingOut)
+	s.Crash(s.App, "ui", 3)
+	s.Settle(s.App)
+	// v2 was never judged: it gets its turn, and v1 still serves.
+	s.WantPhases(s.App, live, rollingOut, failed)
+	s.WantRunning(s.App, map[string]string{"ui": "ui2", "api": "api1"})
+}
+
+func TestTheYoungerAppDoesNotGetAHostThatIsTaken(t *testing.T) {
+	s := running(t)
+	thief := stage.Component("ui", "ui1")
+	thief.Ports[0].Host = s.App + "." + s.Tenant + "." + stage.Domain
+	second := s.App + "x"
+	s.Deploy(second, thief)
+	s.Settle(second)
+	routed := condition(s, second, v1alpha1.ConditionRouted)
+	if routed.Reason != v1alpha1.ReasonHostTaken {
+		t.Errorf("routed: %+v", routed)
+	}
+	var routes v1alpha1.RouteList
+	if err := s.Client.List(t.Context(), &routes, client.InNamespace(s.Namespace), client.MatchingLabels{v1alpha1.LabelApp: second}); err != nil || len(routes.Items) > 0 {
+		t.Errorf("%d routes (%v)", len(routes.Items), err)
+	}
+}
+
+func TestMaintenanceReachesTheRoutes(t *testing.T) {
+	s := running(t)
+	s.Change(s.App, func(app *v1alpha1.App) { app.Spec.Maintenance = true })
+	s.Settle(s.App)
+	route := &v1alpha1.Route{}
+	s.Get(s.App+"-ui-http", route)
+	if !route.Spec.Maintenance {
+		t.Error("the route serves")
+	}
+}
+
+func TestANamespaceMadeByHandIsNotTakenOver(t *testing.T) {
+	s := stage.New(t)
+	s.Create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.App}})
+	s.Deploy(s.App, stage.Component("ui", "ui1"))
+	s.Settle(s.App)
+	s.WantPhases(s.App, failed)
+	if failure := s.List(s.App)[0].Status.Failure; failure == nil || failure.Reason != v1alpha1.ReasonCannotStart {
+		t.Errorf("failure: %+v", failure)
+	}
+}
+
+func TestSecretsReachTheEnvironment(t *testing.T) {
+	s := stage.New(t)
+	s.Create(&corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Name: "values", Namespace: s.Namespace, Labels: map[string]string{v1alpha1.LabelApp: s.App}},
+		StringData: map[string]string{"KEY": "hidden"},
+	})
+	s.Create(&v1alpha1.App{
+		ObjectMeta: metav1.ObjectMeta{Name: s.App, Namespace: s.Namespace},
+		Spec: v1alpha1.AppSpec{Template: &v1alpha1.AppTemplate{
+			Components: []v1alpha1.Component{stage.Component("ui", "ui1")}, Config: map[string]string{"A": "1"}, ConfigSecret: "values",
+		}},
+	})
+	s.Settle(s.App)
+	environment := &corev1.Secret{}
+	if err := s.Client.Get(t.Context(), client.ObjectKey{Namespace: s.App, Name: s.App + "-v1-env"}, environment); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string][]byte{"A": []byte("1"), "KEY": []byte("hidden")}
+	if diff := cmp.Diff(want, environment.Data); diff != "" {
+		t.Error(diff)
+	}
+	if environment.Immutable == nil || !*environment.Immutable {
+		t.Error("the environment can change")
+	}
+}
+
+func TestADeletedAppLeavesNothing(t *testing.T) {
+	s := running(t)
+	s.Create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "values", Namespace: s.Namespace, Labels: map[string]string{v1alpha1.LabelApp: s.App}}})
+	app := &v1alpha1.App{}
+	s.Get(s.App, app)
+	if err := s.Client.Delete(t.Context(), app); err != nil {
+		t.Fatal(err)
+	}
+	exists := func() bool {
+		err := s.Client.Get(t.Context(), client.ObjectKeyFromObject(app), &v1alpha1.App{})
+		return !apierrors.IsNotFound(err)
+	}
+	s.Clusters.Away.Store(true)
+	s.Settle(s.App)
+	s.Clusters.Away.Store(false)
+	s.Settle(s.App)
+	if !exists() {
+		t.Fatal("the app was let go before its namespace was gone")
+	}
+	s.Emptied(s.App)
+	s.Settle(s.App)
+	if !exists() {
+		t.Fatal("the app was let go while its processes were on the host")
+	}
+	host := client.InNamespace(v1alpha1.HostNamespace(s.ID))
+	if err := s.Client.DeleteAllOf(t.Context(), &corev1.Pod{}, host, client.GracePeriodSeconds(0)); err != nil {
+		t.Fatal(err)
+	}
+	s.Settle(s.App)
+	if exists() {
+		t.Fatal("the app is still there")
+	}
+	mine := []client.ListOption{client.InNamespace(s.Namespace), client.MatchingLabels{v1alpha1.LabelApp: s.App}}
+	var routes v1alpha1.RouteList
+	var releases v1alpha1.ReleaseList
+	var secrets corev1.SecretList
+	if err := errors.Join(s.Client.List(t.Context(), &routes, mine...), s.Client.List(t.Context(), &releases, mine...), s.Client.List(t.Context(), &secrets, mine...)); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(routes.Items) + len(releases.Items) + len(secrets.Items); n > 0 {
+		t.Errorf("%d objects are left", n)
+	}
+	tenant := &v1alpha1.Tenant{}
+	s.Get(s.Tenant, tenant)
+	if tenant.Status.Usage.OCUs != 0 {
+		t.Errorf("usage: %+v", tenant.Status.Usage)
+	}
+}
+
+func TestADeletedTenantsAppsAreNotCleanedOneByOne(t *testing.T) {
+	s := running(t)
+	cluster := &v1alpha1.VirtualCluster{}
+	s.Get(s.ID, cluster)
+	app := &v1alpha1.App{}
+	s.Get(s.App, app)
+	for _, object := range []client.Object{cluster, app} {
+		if err := s.Client.Delete(t.Context(), object); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Clusters.Away.Store(true)
+	s.Settle(s.App)
+	if err := s.Client.Get(t.Context(), client.ObjectKeyFromObject(app), app); !apierrors.IsNotFound(err) {
+		t.Errorf("the app is still there (%v)", err)
+	}
+}
+
+func TestTwoControllersAtOnceMakeOneReleaseOfOneChange(t *testing.T) {
+	s := stage.New(t)
+	s.Deploy(s.App, stage.Component("ui", "ui1"))
+	other := stage.Component("ui", "ui1")
+	// Right before our create, somebody else allocates the version.
+	raced := false
+	inner := watching(t, s)
+	s.Start(interceptor.NewClient(inner, interceptor.Funcs{
+		Create: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.CreateOption) error {
+			if release, ok := object.(*v1alpha1.Release); ok && !raced {
+				raced = true
+				if err := c.Create(ctx, release.DeepCopy(), options...); err != nil {
+					return err
+				}
+			}
+			return c.Create(ctx, object, options...)
+		},
+	}))
+	s.Settle(s.App)
+	if releases := s.List(s.App); len(releases) != 1 || !raced {
+		t.Fatalf("%d releases, raced: %t", len(releases), raced)
+	}
+	// The same race, but the other one released something else: both are kept.
+	raced = false
+	s.Deploy(s.App, stage.Component("ui", "ui2"))
+	s.Start(interceptor.NewClient(inner, interceptor.Funcs{
+		Create: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.CreateOption) error {
+			if release, ok := object.(*v1alpha1.Release); ok && !raced {
+				raced = true
+				theirs := release.DeepCopy()
+				other.Image = stage.Image("ui3")
+				theirs.Spec.Template.Components[0] = other
+				theirs.Spec.TemplateHash = apps.HashTemplate(&theirs.Spec.Template)
+				if err := c.Create(ctx, theirs, options...); err != nil {
+					return err
+				}
+			}
+			return c.Create(ctx, object, options...)
+		},
+	}))
+	s.Settle(s.App)
+	var images []string
+	for _, release := range s.List(s.App) {
+		images = append(images, release.Spec.Template.Components[0].Image)
+	}
+	if diff := cmp.Diff([]string{stage.Image("ui2"), stage.Image("ui3"), stage.Image("ui1")}, images); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func watching(t *testing.T, s *stage.Stage) client.WithWatch {
+	t.Helper()
+	c, err := client.NewWithWatch(s.Env.Config, client.Options{Scheme: s.Env.Scheme})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+var errKilled = errors.New("the controller is killed")
+
+// dying lets a number of writes through and then refuses all, as if the process were
+// gone between two of them.
+type dying struct{ left int }
+
+func (d *dying) write() error {
+	if d.left--; d.left < 0 {
+		return errKilled
+	}
+	return nil
+}
+
+func (d *dying) client(inner client.WithWatch) client.WithWatch {
+	return interceptor.NewClient(inner, interceptor.Funcs{
+		Create: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.CreateOption) error {
+			if err := d.write(); err != nil {
+				return err
+			}
+			return c.Create(ctx, object, options...)
+		},
+		Patch: func(ctx context.Context, c client.WithWatch, object client.Object, patch client.Patch, options ...client.PatchOption) error {
+			if err := d.write(); err != nil {
+				return err
+			}
+			return c.Patch(ctx, object, patch, options...)
+		},
+		Apply: func(ctx context.Context, c client.WithWatch, object runtime.ApplyConfiguration, options ...client.ApplyOption) error {
+			if err := d.write(); err != nil {
+				return apierrors.NewConflict(v1alpha1.GroupVersion.WithResource("killed").GroupResource(), "controller", err)
+			}
+			return c.Apply(ctx, object, options...)
+		},
+		Delete: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.DeleteOption) error {
+			if err := d.write(); err != nil {
+				return apierrors.NewConflict(v1alpha1.GroupVersion.WithResource("killed").GroupResource(), "controller", err)
+			}
+			return c.Delete(ctx, object, options...)
+		},
+		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
+			if err := d.write(); err != nil {
+				return err
+			}
+			return c.SubResource(sub).Patch(ctx, object, patch, options...)
+		},
+	})
+}
+
+// TestAControllerKilledBetweenAnyTwoWritesConverges deploys a first release and one
+// that fails, and kills the controller after every number of writes in turn.
+func TestAControllerKilledBetweenAnyTwoWritesConverges(t *testing.T) {
+	for writes := 0; ; writes++ {
+		survived := false
+		ok := t.Run(fmt.Sprintf("after %d writes", writes), func(t *testing.T) {
+			s := stage.New(t)
+			dies := &dying{left: writes}
+			killable := dies.client(watching(t, s))
+			s.Start(killable)
+			s.Clusters.Use(killable)
+			step := func() {
+				if err := s.TrySettle(s.App); err != nil || dies.left < 0 {
+					s.Start(s.Client)
+					s.Clusters.Use(s.Client)
+					s.Settle(s.App)
+				}
+			}
+			s.Deploy(s.App, stage.Component("ui", "ui1"), stage.Component("old", "old1"))
+			step()
+			s.Healthy(s.App, "ui", "old")
+			step()
+			s.WantPhases(s.App, live)
+			s.Deploy(s.App, stage.Component("ui", "ui2"), stage.Component("new", "new1"))
+			step()
+			s.WantPhases(s.App, live, rollingOut)
+			s.Crash(s.App, "new", 2)
+			step()
+			s.WantPhases(s.App, live, failed)
+			s.WantRunning(s.App, map[string]string{"ui": "ui1", "old": "old1"})
+			survived = dies.left >= 0
+		})
+		if !ok || survived {
+			t.Logf("a life has %d writes", writes)
+			return
+		}
+	}
+}
+
+func TestReconcilingAnAppThatIsGoneDoesNothing(t *testing.T) {
+	s := stage.New(t)
+	request := ctrl.Request{NamespacedName: client.ObjectKey{Namespace: s.Namespace, Name: "nobody"}}
+	if result, err := s.Apps.Reconcile(t.Context(), request); err != nil || result.RequeueAfter != 0 {
+		t.Error(result, err)
+	}
+	if result, err := s.Releases.Reconcile(t.Context(), request); err != nil || result.RequeueAfter != 0 {
+		t.Error(result, err)
+	}
+}

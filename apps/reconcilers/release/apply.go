@@ -1,0 +1,114 @@
+package release
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/berth-dev/berth/api/v1alpha1"
+	"github.com/berth-dev/berth/apps/render"
+)
+
+// apply renders the target and applies it, all of it, in the order in which the
+// objects need each other. Doing it twice changes nothing.
+func (r *Reconciler) apply(ctx context.Context, work *work, cluster client.Client) error {
+	secrets, err := r.secrets(ctx, work)
+	if err != nil {
+		return err
+	}
+	objects := render.Render(render.Input{
+		App: work.app, Release: work.target, Formation: work.formation, Revisions: work.revisions,
+		Secrets: secrets, CPUOvercommit: work.place.Host.Spec.CPUOvercommit,
+	})
+	if err := applyNamespace(ctx, cluster, objects.Namespace); err != nil {
+		return err
+	}
+	for _, claim := range objects.Claims {
+		if err := keepSize(ctx, cluster, claim); err != nil {
+			return err
+		}
+	}
+	for _, group := range [][]client.Object{objects.Environment, objects.Claims, objects.Services, objects.Deployments} {
+		for _, object := range group {
+			if err := applyObject(ctx, cluster, object); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// secrets reads the values that the release names, from the management cluster.
+func (r *Reconciler) secrets(ctx context.Context, work *work) (map[string][]byte, error) {
+	name := work.target.Spec.Template.ConfigSecret
+	if name == "" {
+		return nil, nil
+	}
+	secret := &corev1.Secret{}
+	err := r.Reader.Get(ctx, client.ObjectKey{Namespace: work.app.Namespace, Name: name}, secret)
+	if apierrors.IsNotFound(err) {
+		return nil, apierrors.NewInvalid(schema.GroupKind{Kind: "Secret"}, secretsGone, nil)
+	}
+	if err != nil {
+		return nil, outside{fmt.Errorf("reading the app's secrets: %w", err)}
+	}
+	return secret.Data, nil
+}
+
+// applyNamespace refuses to take over a namespace that the tenant made by hand: with
+// the app, everything in it would be deleted one day.
+func applyNamespace(ctx context.Context, cluster client.Client, namespace *corev1.Namespace) error {
+	there := &corev1.Namespace{}
+	err := cluster.Get(ctx, client.ObjectKeyFromObject(namespace), there)
+	switch {
+	case apierrors.IsNotFound(err):
+		return applyObject(ctx, cluster, namespace)
+	case err != nil:
+		return err
+	case there.Labels[v1alpha1.LabelManagedBy] != v1alpha1.ManagedByBerth:
+		return apierrors.NewInvalid(schema.GroupKind{Kind: "Namespace"}, namespaceTaken, nil)
+	case there.DeletionTimestamp != nil:
+		return wait("An older namespace of the same name is still being removed.")
+	default:
+		return nil
+	}
+}
+
+// keepSize leaves a volume that is larger than the release wants as large as it is.
+func keepSize(ctx context.Context, cluster client.Client, object client.Object) error {
+	claim, ok := object.(*corev1.PersistentVolumeClaim)
+	if !ok {
+		return nil
+	}
+	there := &corev1.PersistentVolumeClaim{}
+	if err := cluster.Get(ctx, client.ObjectKeyFromObject(claim), there); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	has := there.Spec.Resources.Requests[corev1.ResourceStorage]
+	if wants := claim.Spec.Resources.Requests[corev1.ResourceStorage]; wants.Cmp(has) < 0 {
+		claim.Spec.Resources.Requests[corev1.ResourceStorage] = has
+	}
+	return nil
+}
+
+// applyObject owns every field it sends and takes it from whoever set it before.
+func applyObject(ctx context.Context, cluster client.Client, object client.Object) error {
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
+	if err != nil {
+		return outside{fmt.Errorf("converting %s: %w", object.GetName(), err)}
+	}
+	u := &unstructured.Unstructured{Object: content}
+	unstructured.RemoveNestedField(u.Object, "status")
+	unstructured.RemoveNestedField(u.Object, "metadata", "creationTimestamp")
+	err = cluster.Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.ForceOwnership, client.FieldOwner(fieldOwner))
+	if err != nil {
+		return fmt.Errorf("applying %s %s: %w", u.GetKind(), u.GetName(), err)
+	}
+	return nil
+}

@@ -1,0 +1,179 @@
+package release
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+
+	"github.com/berth-dev/berth/api/v1alpha1"
+	"github.com/berth-dev/berth/apps"
+	"github.com/berth-dev/berth/apps/reconcilers/internal/place"
+	"github.com/berth-dev/berth/internal/steps"
+	"github.com/berth-dev/berth/tenancy"
+)
+
+const (
+	fieldOwner = "berth"
+	// workers bounds how many apps are worked on at once. Each waits for a tenant's
+	// API server most of the time.
+	workers = 16
+)
+
+// Options are what the reconciler works with.
+type Options struct {
+	// Client of the management cluster, which may read from a cache.
+	Client client.Client
+	// Reader of the same cluster without a cache: a failure just written must be seen,
+	// or the failed release would be applied once more.
+	Reader   client.Reader
+	Clusters tenancy.Clusters
+	Clock    clock.PassiveClock
+	Recorder events.EventRecorder
+	// Tail gets the end of a process's output; nil reads it through Clusters.
+	Tail Tail
+}
+
+// Reconciler of the releases of apps.
+type Reconciler struct {
+	Options
+	metrics *collectors
+}
+
+// New makes a Reconciler.
+func New(options Options) *Reconciler {
+	r := &Reconciler{Options: options, metrics: newCollectors()}
+	if r.Tail == nil {
+		r.Tail = tailThrough(options.Clusters)
+	}
+	return r
+}
+
+// Register adds the reconciler to a manager.
+func (r *Reconciler) Register(mgr ctrl.Manager) error {
+	if err := r.metrics.register(metrics.Registry); err != nil {
+		return fmt.Errorf("registering metrics: %w", err)
+	}
+	changed := builder.WithPredicates(predicate.ResourceVersionChangedPredicate{})
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("release").
+		For(&v1alpha1.App{}).
+		Watches(&v1alpha1.Release{}, handler.EnqueueRequestsFromMapFunc(appOfRelease), changed).
+		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(r.appOfPod), changed).
+		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
+		Complete(r)
+}
+
+func appOfRelease(_ context.Context, object client.Object) []ctrl.Request {
+	release, ok := object.(*v1alpha1.Release)
+	if !ok {
+		return nil
+	}
+	return []ctrl.Request{{NamespacedName: client.ObjectKey{Namespace: release.Namespace, Name: release.Spec.App}}}
+}
+
+func (r *Reconciler) appOfPod(ctx context.Context, pod client.Object) []ctrl.Request {
+	app, found := place.AppOfPod(ctx, r.Client, pod)
+	if !found {
+		return nil
+	}
+	return []ctrl.Request{{NamespacedName: app}}
+}
+
+// Reconcile brings the releases of one app a step further.
+func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	app := &v1alpha1.App{}
+	if err := r.Client.Get(ctx, request.NamespacedName, app); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if app.DeletionTimestamp != nil {
+		return ctrl.Result{}, nil // the app's own reconciler removes everything
+	}
+	judged := steps.Judge(r.reconcile(ctx, app))
+	return ctrl.Result{RequeueAfter: judged.RequeueAfter}, judged.Err
+}
+
+func (r *Reconciler) reconcile(ctx context.Context, app *v1alpha1.App) error {
+	// The cache is good enough to see that nothing is to be done: what it does not
+	// know yet comes with an event of its own.
+	work, err := r.look(ctx, r.Client, app)
+	if err != nil || work == nil || work.settled() {
+		return err
+	}
+	if work, err = r.look(ctx, r.Reader, app); err != nil || work == nil {
+		return err
+	}
+	if err := r.retire(ctx, work); err != nil {
+		return err
+	}
+	switch {
+	case work.settled():
+		return nil
+	case work.target == nil:
+		return r.withdraw(ctx, work)
+	case apps.Proven(work.target):
+		return r.repeat(ctx, work)
+	default:
+		return r.rollOut(ctx, work)
+	}
+}
+
+// repeat applies a release that is known to work: after a newer one failed, or
+// because its formation or the wish to restart changed.
+func (r *Reconciler) repeat(ctx context.Context, work *work) error {
+	err := r.inside(ctx, work, func(ctx context.Context, cluster client.Client) error {
+		if err := r.apply(ctx, work, cluster); err != nil {
+			return err
+		}
+		return r.prune(ctx, work, cluster)
+	})
+	if place.Refused(err) {
+		return r.stalled(ctx, work, err)
+	}
+	if err != nil {
+		return err
+	}
+	if err := r.annotate(ctx, work.target, annotationApplied, work.hash); err != nil {
+		return err
+	}
+	return r.writeStatus(ctx, work.target, live(r.now()))
+}
+
+// rollOut applies a release for the first time and judges it.
+func (r *Reconciler) rollOut(ctx context.Context, work *work) error {
+	if err := r.start(ctx, work); err != nil {
+		return err
+	}
+	var seen *observation
+	err := r.inside(ctx, work, func(ctx context.Context, cluster client.Client) error {
+		if work.target.Annotations[annotationApplied] != work.hash {
+			if err := r.apply(ctx, work, cluster); err != nil {
+				return err
+			}
+			if err := r.annotate(ctx, work.target, annotationApplied, work.hash); err != nil {
+				return outside{err}
+			}
+		}
+		var err error
+		if seen, err = r.observe(ctx, work, cluster); err != nil || !seen.complete() {
+			return err
+		}
+		return r.prune(ctx, work, cluster)
+	})
+	if place.Refused(err) {
+		return r.fail(ctx, work, refused(err))
+	}
+	if err != nil {
+		return err
+	}
+	return r.judge(ctx, work, seen)
+}

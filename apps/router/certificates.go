@@ -1,0 +1,92 @@
+package router
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/certmagic"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/berth-dev/berth/apps/router/table"
+)
+
+// errUnknownName ends a handshake for a name the table does not know. Its text goes to
+// no client.
+var errUnknownName = errors.New("no host of this edge has that name")
+
+// certificates gives handshakes their certificates. The table says which certificate
+// covers a server name; certmagic, Caddy's own keeper, issues it at the first handshake
+// that needs it, stores it and renews it.
+//
+// Caddy's on-demand TLS is not used for this: it knows only certificates for the exact
+// server name, so strangers could not be told 404 without a certificate per guess, and
+// it refuses names such as db--web.acme.example whose third and fourth characters are
+// hyphens.
+type certificates struct {
+	table *table.Table
+	log   *slog.Logger
+	cache *certmagic.Cache
+	magic *certmagic.Config
+	issue singleflight.Group
+}
+
+func newCertificates(ctx caddy.Context, t *table.Table, log *slog.Logger) (*certificates, error) {
+	raw, err := json.Marshal(object{"ca": caID, "lifetime": leafLifetime})
+	if err != nil {
+		return nil, err
+	}
+	loaded, err := ctx.LoadModuleByID("tls.issuance.internal", raw)
+	if err != nil {
+		return nil, fmt.Errorf("loading the issuer: %w", err)
+	}
+	issuer, ok := loaded.(certmagic.Issuer)
+	if !ok {
+		return nil, errors.New("the internal issuer issues nothing")
+	}
+	c := &certificates{table: t, log: log}
+	c.cache = certmagic.NewCache(certmagic.CacheOptions{
+		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return c.magic, nil },
+		Logger:           ctx.Logger(),
+	})
+	c.magic = certmagic.New(c.cache, certmagic.Config{
+		Storage:   ctx.Storage(),
+		Issuers:   []certmagic.Issuer{issuer},
+		KeySource: certmagic.StandardKeyGenerator{KeyType: certmagic.P256},
+		OCSP:      certmagic.OCSPConfig{DisableStapling: true},
+		Logger:    ctx.Logger(),
+	})
+	return c, nil
+}
+
+// get is the GetCertificate of every TLS listener.
+func (c *certificates) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	name := c.table.CertificateName(hello.ServerName)
+	if name == "" {
+		return nil, errUnknownName
+	}
+	if cert, err := c.magic.GetCertificateWithContext(hello.Context(), hello); err == nil {
+		return cert, nil
+	}
+	// One handshake issues, the others that need the same name wait for it. The first
+	// client's going away must not fail the rest, hence its context is not used.
+	_, err, _ := c.issue.Do(name, func() (any, error) {
+		return nil, c.magic.ManageSync(withoutCancel(hello), []string{name})
+	})
+	if err != nil {
+		c.log.Error("issuing a certificate failed", "name", name, "error", err)
+		return nil, err
+	}
+	return c.magic.GetCertificateWithContext(hello.Context(), hello)
+}
+
+func (c *certificates) stop() { c.cache.Stop() }
+
+// withoutCancel keeps the values of a handshake's context but not its end.
+func withoutCancel(hello *tls.ClientHelloInfo) context.Context {
+	return context.WithoutCancel(hello.Context())
+}

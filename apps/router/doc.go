@@ -1,0 +1,20 @@
+// Package router is the edge: it takes every request from outside and sends it to the
+// component, the tenant's API server or the portal that its host name stands for.
+//
+// Caddy is the engine. Its configuration is made once, at the start, and never changes:
+// what changes is the table (package table), which our Caddy modules read on every
+// request and every TLS handshake. A new route costs a map entry and no reload.
+//
+// Invariants:
+//
+//   - A request is retried only when no connection could be made, so no app ever gets
+//     one twice from the edge.
+//   - A certificate is made only for names the table knows; any other server name gets
+//     no handshake. The Host of a request must be the name the handshake was made for.
+//   - What a client says about itself in forwarding headers never reaches an app.
+//   - A shutdown finishes every answer that has begun.
+//
+// Caddy holds one configuration per process, so a process runs at most one Edge.
+//
+// This package alone imports Caddy. cmd/berth-router and tests import it, nobody else.
+package router

@@ -1,0 +1,150 @@
+package router
+
+import (
+	"crypto/rand"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"golang.org/x/time/rate"
+
+	"github.com/berth-dev/berth/apps/router/table"
+)
+
+const headerRequestID = "X-Request-Id"
+
+// handler is the first thing a request meets: it finds the target, refuses what has
+// none, cleans the headers and answers for what went wrong further on.
+type handler struct {
+	edge *Edge
+	// complaints keeps a broken app from filling the log.
+	complaints *rate.Limiter
+}
+
+// CaddyModule names the module.
+func (*handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.berth", New: func() caddy.Module { return new(handler) }}
+}
+
+// Provision finds the edge.
+func (h *handler) Provision(caddy.Context) error {
+	if h.edge = running.Load(); h.edge == nil {
+		return errNoEdge
+	}
+	h.complaints = rate.NewLimiter(rate.Every(time.Second), 20)
+	return nil
+}
+
+// ServeHTTP routes one request.
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	x := &exchange{id: requestID(r.Header), started: now()}
+	m := newMeter(w, x.id)
+	defer func() { h.edge.metrics.observe(x, m) }()
+	// Only answers of an app name a server, and only the app's.
+	m.Header().Del("Server")
+
+	if refused := h.find(r, x); refused != nil {
+		refused.write(m, r, x)
+		return nil
+	}
+	clean(r.Header, x)
+	caddyhttp.SetVar(r.Context(), exchangeKey, x)
+	defer x.release()
+	if err := next.ServeHTTP(m, r); err != nil {
+		h.failed(m, r, x, err)
+	}
+	return nil
+}
+
+// find looks the request's host up, and says what to answer when there is nothing to
+// pass the request to.
+func (h *handler) find(r *http.Request, x *exchange) *problem {
+	host, ok := table.ParseHost(r.Host)
+	if !ok {
+		return &problemBadHost
+	}
+	x.host = host
+	// A browser may reuse a connection for another host of the same certificate. It is
+	// sent back to make its own: which host a connection is for is settled once.
+	if name, ok := table.ParseHost(serverName(r)); !ok || name != host {
+		return &problemMisdirected
+	}
+	target, ok := h.edge.table.Lookup(host)
+	if !ok {
+		return &problemUnknown
+	}
+	x.target = target
+	switch {
+	case target.Maintenance:
+		return &problemMaintenance
+	case len(target.Endpoints) == 0:
+		return &problemNotReady
+	}
+	return nil
+}
+
+func serverName(r *http.Request) string {
+	if r.TLS == nil {
+		return ""
+	}
+	return r.TLS.ServerName
+}
+
+// failed answers for a request that could not be proxied, unless its answer has begun.
+func (h *handler) failed(m *meter, r *http.Request, x *exchange, err error) {
+	status := http.StatusBadGateway
+	var handlerErr caddyhttp.HandlerError
+	if errors.As(err, &handlerErr) && handlerErr.StatusCode != 0 {
+		status = handlerErr.StatusCode
+	}
+	if status >= http.StatusInternalServerError && h.complaints.Allow() {
+		h.edge.log.Warn("a request could not be passed on",
+			"host", x.host, "request", x.id, "status", status, "error", err)
+	}
+	if !m.written() {
+		problemFor(status).write(m, r, x)
+	}
+}
+
+// clean removes what a client says about who it is and where it came from; the proxy
+// then writes the forwarding headers from what it saw itself.
+func clean(headers http.Header, x *exchange) {
+	for name := range headers {
+		if strings.HasPrefix(name, "X-Forwarded-") || strings.HasPrefix(name, "X-Remote-") {
+			delete(headers, name)
+		}
+	}
+	delete(headers, "Forwarded")
+	delete(headers, "X-Real-Ip")
+	headers[headerRequestID] = []string{x.id}
+}
+
+// requestID keeps an id that a client chose if it is one short plain word, so that a
+// request can be followed from further out, and makes one otherwise.
+func requestID(headers http.Header) string {
+	if ids := headers[headerRequestID]; len(ids) == 1 && plainWord(ids[0]) {
+		return ids[0]
+	}
+	return rand.Text()
+}
+
+func plainWord(s string) bool {
+	if s == "" || len(s) > 64 {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.' {
+			return false
+		}
+	}
+	return true
+}
+
+var (
+	_ caddy.Provisioner           = (*handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*handler)(nil)
+)

@@ -1,0 +1,160 @@
+// Command berth-router is the edge: it sends every request from outside to the app, the
+// tenant's API server or the portal that its host name stands for. It reads the host
+// cluster and writes nothing to it.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/berth-dev/berth/apps/router"
+	"github.com/berth-dev/berth/apps/router/feed"
+	"github.com/berth-dev/berth/apps/router/table"
+	"github.com/berth-dev/berth/internal/logging"
+)
+
+func main() {
+	c, err := parseConfig(os.Args[1:], os.Getenv, os.Stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err == nil {
+		log := logging.New(os.Stderr, c.log)
+		logging.Install(log)
+		err = run(context.Background(), c, log)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "berth-router:", err)
+		os.Exit(1)
+	}
+}
+
+// run serves until a signal, then finishes what has begun.
+func run(ctx context.Context, c config, log *slog.Logger) error {
+	stop, cancelStop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	defer cancelStop()
+	// Serving and watching go on while answers are finished, hence their own contexts.
+	work, cancelWork := context.WithCancel(ctx)
+	defer cancelWork()
+
+	host, err := hostCluster(c.kubeconfig)
+	if err != nil {
+		return fmt.Errorf("finding the host cluster: %w", err)
+	}
+	routes := table.New(table.Config{Domain: c.domain, Platform: c.platform()})
+	changes, err := feed.New(host, routes, log)
+	if err != nil {
+		return err
+	}
+	failed := make(chan error, 3)
+	go func() { failed <- changes.Run(work) }()
+
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	var serving atomic.Bool
+	for address, handler := range map[string]http.Handler{
+		c.metricsAddress: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
+		c.healthAddress:  health(&serving),
+	} {
+		if err := serveInside(work, address, handler, failed); err != nil {
+			return err
+		}
+	}
+	if err := awaitTable(stop, changes, failed); err != nil || stop.Err() != nil {
+		return err
+	}
+	edge, err := router.Start(work, c.router(), routes, log, registry)
+	if err != nil {
+		return err
+	}
+	serving.Store(true)
+	log.Info("serving", "domain", c.domain, "https", c.httpsAddress, "http", c.httpAddress, "tcp", c.tcpAddress)
+
+	select {
+	case <-stop.Done():
+	case err = <-failed:
+	}
+	serving.Store(false)
+	return errors.Join(err, shutdown(work, c, edge, log))
+}
+
+// shutdown lets those who send us requests see that we are going, then drains.
+func shutdown(ctx context.Context, c config, edge *router.Edge, log *slog.Logger) error {
+	log.Info("shutting down", "delay", c.shutdownDelay, "drain", c.drainTimeout)
+	<-time.After(c.shutdownDelay)
+	ctx, cancel := context.WithTimeout(ctx, c.drainTimeout)
+	defer cancel()
+	if err := edge.Shutdown(ctx); err != nil {
+		return fmt.Errorf("shutting down: %w", err)
+	}
+	return nil
+}
+
+// awaitTable waits until the table has been filled: an edge that does not know its
+// hosts yet would tell everyone that they do not exist.
+func awaitTable(stop context.Context, changes *feed.Feed, failed <-chan error) error {
+	tick := time.NewTicker(feed.Settle)
+	defer tick.Stop()
+	for !changes.Ready() {
+		select {
+		case <-stop.Done():
+			return nil
+		case err := <-failed:
+			return err
+		case <-tick.C:
+		}
+	}
+	return nil
+}
+
+// hostCluster finds the API server of the cluster we run in, or the one a file names.
+func hostCluster(kubeconfig string) (*rest.Config, error) {
+	if kubeconfig == "" {
+		return rest.InClusterConfig()
+	}
+	return clientcmd.BuildConfigFromFlags("", kubeconfig)
+}
+
+// health tells the kubelet how we are.
+func health(serving *atomic.Bool) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if !serving.Load() {
+			http.Error(w, "not serving", http.StatusServiceUnavailable)
+		}
+	})
+	return mux
+}
+
+// serveInside serves what only the cluster itself asks for, until ctx ends.
+func serveInside(ctx context.Context, address string, handler http.Handler, failed chan<- error) error {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
+	context.AfterFunc(ctx, func() { _ = server.Close() })
+	go func() {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			failed <- err
+		}
+	}()
+	return nil
+}

@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/berth-dev/berth/internal/apiclient"
+)
+
+func (c *cli) appCommands() []*cobra.Command {
+	var confirm string
+	var noWait bool
+	remove := &cobra.Command{
+		Use: "apps:delete [NAME]", Short: "Delete an app with its data",
+		Example: "  berth apps:delete shop --confirm shop",
+		Args:    arguments(0, 1, ""),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				c.app = args[0]
+			}
+			return c.deleteApp(cmd.Context(), confirm, noWait)
+		},
+	}
+	remove.Flags().StringVar(&confirm, "confirm", "", "the app's name once more, instead of being asked")
+	remove.Flags().BoolVar(&noWait, "no-wait", false, "do not wait until it is gone")
+	return []*cobra.Command{
+		{
+			Use: "apps", Short: "List the tenant's apps", Args: arguments(0, 0, ""),
+			RunE: func(cmd *cobra.Command, _ []string) error { return c.listApps(cmd.Context()) },
+		},
+		{
+			Use: "apps:create NAME", Short: "Make an app that runs nothing yet",
+			Long:    "Make an app that runs nothing yet. `berth apply` makes the app by itself; this is for those who want to begin step by step.",
+			Example: "  berth apps:create shop", Args: arguments(1, 1, "a name"),
+			RunE: func(cmd *cobra.Command, args []string) error { return c.createApp(cmd.Context(), args[0]) },
+		},
+		{
+			Use: "apps:info [NAME]", Short: "Show an app and its components", Args: arguments(0, 1, ""),
+			RunE: func(cmd *cobra.Command, args []string) error {
+				if len(args) == 1 {
+					c.app = args[0]
+				}
+				return c.appInfo(cmd.Context())
+			},
+		},
+		remove,
+	}
+}
+
+func (c *cli) listApps(ctx context.Context) error {
+	client, tenant, err := c.tenantClient()
+	if err != nil {
+		return err
+	}
+	apps, err := client.Apps(ctx, tenant)
+	if err != nil {
+		return err
+	}
+	return c.show(apps, func(w io.Writer) {
+		if len(apps) == 0 {
+			fmt.Fprintf(w, "The tenant %s has no apps yet. Write an app file with: berth init\n", tenant)
+			return
+		}
+		table(w, "NAME|RELEASE|STATE|URL", func(row func(...any)) {
+			for _, a := range apps {
+				row(a.Name, versionName(a.Live), appState(&a), a.URL)
+			}
+		})
+	})
+}
+
+func versionName(v int64) string {
+	if v == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("v%d", v)
+}
+
+func appState(a *apiclient.App) string {
+	switch {
+	case a.Deleting:
+		return "deleting"
+	case a.Template == nil:
+		return "empty"
+	case a.Maintenance:
+		return "maintenance"
+	case a.Ready:
+		return "up"
+	case a.Latest > a.Live:
+		return "deploying " + versionName(a.Latest)
+	}
+	return "starting"
+}
+
+func (c *cli) createApp(ctx context.Context, name string) error {
+	client, tenant, err := c.tenantClient()
+	if err != nil {
+		return err
+	}
+	app, err := client.CreateApp(ctx, tenant, name)
+	if err != nil {
+		return err
+	}
+	return c.show(app, func(w io.Writer) {
+		fmt.Fprintf(w, "App %s is made. Write an app file with: berth init; deploy it with: berth apply\n", name)
+	})
+}
+
+func (c *cli) appInfo(ctx context.Context) error {
+	client, tenant, name, err := c.appClient()
+	if err != nil {
+		return err
+	}
+	app, err := client.App(ctx, tenant, name)
+	if err != nil {
+		return err
+	}
+	return c.show(app, func(w io.Writer) {
+		table(w, "", func(row func(...any)) {
+			row("App", app.Name)
+			row("Tenant", app.Tenant)
+			row("State", appState(&app))
+			row("URL", app.URL)
+			row("Release", versionName(app.Live))
+			row("Maintenance", yesNo(app.Maintenance))
+		})
+		if len(app.Components) == 0 {
+			return
+		}
+		fmt.Fprintln(w)
+		table(w, "COMPONENT|READY|OCUS EACH|URL", func(row func(...any)) {
+			for _, k := range app.Components {
+				row(k.Name, fmt.Sprintf("%d of %d", k.Ready, k.Count), k.OCUs, k.URL)
+			}
+		})
+		for _, cond := range app.Conditions {
+			if cond.Status == "False" && cond.Type != "Ready" && cond.Message != "" {
+				fmt.Fprintf(w, "\n%s\n", cond.Message)
+			}
+		}
+	})
+}
+
+func (c *cli) deleteApp(ctx context.Context, confirm string, noWait bool) error {
+	client, tenant, name, err := c.appClient()
+	if err != nil {
+		return err
+	}
+	if _, err := client.App(ctx, tenant, name); err != nil {
+		return err
+	}
+	if err := c.confirm("This deletes the app "+name+" with its data, for good", name, confirm); err != nil {
+		return err
+	}
+	if err := client.DeleteApp(ctx, tenant, name); err != nil {
+		return err
+	}
+	p := c.progress()
+	defer p.clear()
+	for !noWait {
+		_, err := client.App(ctx, tenant, name)
+		if isNotFound(err) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		p.say("deleting %s", name)
+		if err := wait(ctx, pollEvery); err != nil {
+			return err
+		}
+	}
+	p.clear()
+	return c.show(map[string]any{"name": name, "deleted": !noWait}, func(w io.Writer) {
+		if noWait {
+			fmt.Fprintf(w, "App %s is being deleted.\n", name)
+			return
+		}
+		fmt.Fprintf(w, "App %s is gone.\n", name)
+	})
+}

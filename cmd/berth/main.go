@@ -1,0 +1,22 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/berth-dev/berth/internal/localcluster"
+)
+
+func main() {
+	if code, ok := localcluster.Main(os.Args); ok {
+		os.Exit(code)
+	}
+	slog.SetLogLoggerLevel(slog.LevelError) // libraries' remarks are not for people
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os/exec"
+	"runtime"
+
+	"github.com/spf13/cobra"
+
+	"github.com/berth-dev/berth/internal/apiclient"
+)
+
+func (c *cli) maintenanceCommands() []*cobra.Command {
+	return []*cobra.Command{
+		{
+			Use: "maintenance:on", Short: "Answer every visitor that the app is being worked on", Args: arguments(0, 0, ""),
+			RunE: func(cmd *cobra.Command, _ []string) error { return c.maintenance(cmd.Context(), true) },
+		},
+		{
+			Use: "maintenance:off", Short: "Let visitors in again", Args: arguments(0, 0, ""),
+			RunE: func(cmd *cobra.Command, _ []string) error { return c.maintenance(cmd.Context(), false) },
+		},
+		{
+			Use: "url", Short: "Print the app's URL", Args: arguments(0, 0, ""),
+			RunE: func(cmd *cobra.Command, _ []string) error {
+				url, err := c.appURL(cmd.Context())
+				if err != nil {
+					return err
+				}
+				return c.show(map[string]string{"url": url}, func(w io.Writer) { fmt.Fprintln(w, url) })
+			},
+		},
+		{
+			Use: "open", Short: "Open the app in your browser", Args: arguments(0, 0, ""),
+			RunE: func(cmd *cobra.Command, _ []string) error {
+				url, err := c.appURL(cmd.Context())
+				if err != nil {
+					return err
+				}
+				return openBrowser(cmd.Context(), url)
+			},
+		},
+	}
+}
+
+func (c *cli) maintenance(ctx context.Context, on bool) error {
+	client, tenant, app, err := c.appClient()
+	if err != nil {
+		return err
+	}
+	change, err := client.PatchApp(ctx, tenant, app, apiclient.AppPatch{Maintenance: &on})
+	if err != nil {
+		return err
+	}
+	return c.show(change, func(w io.Writer) {
+		if on {
+			fmt.Fprintf(w, "%s is in maintenance: visitors get 503. End it with: berth maintenance:off\n", app)
+			return
+		}
+		fmt.Fprintf(w, "%s serves visitors again.\n", app)
+	})
+}
+
+func (c *cli) appURL(ctx context.Context) (string, error) {
+	client, tenant, name, err := c.appClient()
+	if err != nil {
+		return "", err
+	}
+	app, err := client.App(ctx, tenant, name)
+	if err != nil {
+		return "", err
+	}
+	if app.URL == "" {
+		return "", &apiclient.Problem{Detail: "the app " + name + " has no URL", Fix: "Expose a port of a component in its app file (expose: true), then: berth apply"}
+	}
+	return app.URL, nil
+}
+
+func openBrowser(ctx context.Context, url string) error {
+	opener := "xdg-open"
+	if runtime.GOOS == "darwin" {
+		opener = "open"
+	}
+	if err := exec.CommandContext(ctx, opener, url).Run(); err != nil { //nolint:gosec // the URL is the app's own
+		return &apiclient.Problem{Detail: "no browser could be opened here", Fix: "Open it yourself: " + url}
+	}
+	return nil
+}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+// maxSecret bounds what is read as the value of one secret.
+const maxSecret = 64 << 10
+
+func (c *cli) secretCommands() []*cobra.Command {
+	var noWait bool
+	set := &cobra.Command{
+		Use: "secrets:set KEY", Short: "Set a secret; a new release is made",
+		Long: `Set a secret of an app, which every component gets in its environment. The value is
+asked for, or read from standard input when that is not a terminal; a value on the
+command line (KEY=VALUE) would stay in your shell's history. Nobody can read it back.`,
+		Example: "  berth secrets:set API_KEY\n  berth secrets:set TLS_KEY < key.pem",
+		Args:    arguments(1, -1, "the name of a secret"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			values, err := c.secretValues(args)
+			if err != nil {
+				return err
+			}
+			return c.patchSecrets(cmd, values, noWait)
+		},
+	}
+	unset := &cobra.Command{
+		Use: "secrets:unset KEY...", Short: "Remove secrets; a new release is made",
+		Example: "  berth secrets:unset API_KEY",
+		Args:    arguments(1, -1, "the name of a secret"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.patchSecrets(cmd, removals(args), noWait)
+		},
+	}
+	noWaitFlag(set, &noWait)
+	noWaitFlag(unset, &noWait)
+	return []*cobra.Command{{
+		Use: "secrets", Short: "List the names of an app's secrets", Args: arguments(0, 0, ""),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, tenant, app, err := c.appClient()
+			if err != nil {
+				return err
+			}
+			names, err := client.Secrets(cmd.Context(), tenant, app)
+			if err != nil {
+				return err
+			}
+			return c.show(names, func(w io.Writer) {
+				for _, name := range names {
+					fmt.Fprintln(w, name)
+				}
+			})
+		},
+	}, set, unset}
+}
+
+// secretValues takes values of the command line as they are, with a warning, and asks
+// for the others. Standard input can give one.
+func (c *cli) secretValues(args []string) (map[string]*string, error) {
+	values := map[string]*string{}
+	asked := 0
+	for _, arg := range args {
+		key, value, given := strings.Cut(arg, "=")
+		if key == "" {
+			return nil, usage(arg+" names no secret", "Write for example: berth secrets:set API_KEY")
+		}
+		if given && value != "-" {
+			fmt.Fprintf(c.err, "warning: the value of %s is now in your shell's history; next time: berth secrets:set %s\n", key, key)
+			values[key] = &value
+			continue
+		}
+		if asked++; asked > 1 && !isTerminal(c.in) {
+			return nil, usage("standard input can give the value of one secret only", "Set one secret at a time.")
+		}
+		value, err := c.readSecret(key)
+		if err != nil {
+			return nil, err
+		}
+		values[key] = &value
+	}
+	return values, nil
+}
+
+// readSecret asks for a value without showing it, or reads standard input. One line
+// end at the end is the keyboard's, not the value's.
+func (c *cli) readSecret(key string) (string, error) {
+	if f, ok := c.in.(*os.File); ok && isTerminal(f) {
+		fmt.Fprintf(c.err, "Value of %s: ", key)
+		raw, err := term.ReadPassword(int(f.Fd())) //nolint:gosec // a descriptor is small
+		fmt.Fprintln(c.err)
+		return string(raw), err
+	}
+	raw, err := io.ReadAll(io.LimitReader(c.in, maxSecret+2))
+	if err != nil {
+		return "", fmt.Errorf("reading the value: %w", err)
+	}
+	value := strings.TrimSuffix(strings.TrimSuffix(string(raw), "\n"), "\r")
+	switch {
+	case value == "":
+		return "", usage("the value of "+key+" is empty", "Pipe it in, such as: berth secrets:set "+key+" < file")
+	case len(value) > maxSecret:
+		return "", usage("the value of "+key+" is longer than 64 KiB", "Put large data into a volume.")
+	}
+	return value, nil
+}
+
+func (c *cli) patchSecrets(cmd *cobra.Command, values map[string]*string, noWait bool) error {
+	client, tenant, app, err := c.appClient()
+	if err != nil {
+		return err
+	}
+	change, err := client.PatchSecrets(cmd.Context(), tenant, app, values)
+	if err != nil {
+		return err
+	}
+	return c.finish(cmd.Context(), client, change, noWait)
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/berth-dev/berth/internal/localcluster"
+)
+
+// upOutput is what `berth up --json` and `berth status --json` print about a running
+// instance.
+type upOutput struct {
+	Name       string                  `json:"name"`
+	Domain     string                  `json:"domain"`
+	URL        string                  `json:"url"`
+	HTTPSPort  int                     `json:"httpsPort"`
+	HTTPPort   int                     `json:"httpPort"`
+	TCPPort    int                     `json:"tcpPort"`
+	Registry   string                  `json:"registry"`
+	CA         string                  `json:"ca"`
+	CLIConfig  string                  `json:"cliConfig"`
+	Kubeconfig string                  `json:"kubeconfig"`
+	Logs       string                  `json:"logs"`
+	Steps      []localcluster.StepTime `json:"steps,omitempty"`
+	Total      int64                   `json:"totalMilliseconds,omitempty"`
+}
+
+func describe(instance *localcluster.Instance, ports localcluster.Ports) upOutput {
+	return upOutput{
+		Name: instance.Name, Domain: localcluster.Domain,
+		URL:       fmt.Sprintf("https://api.%s:%d", localcluster.Domain, ports.HTTPS),
+		HTTPSPort: ports.HTTPS, HTTPPort: ports.HTTP, TCPPort: ports.TCP,
+		Registry: fmt.Sprintf("127.0.0.1:%d", ports.Registry),
+		CA:       instance.EdgeCA(), CLIConfig: instance.CLIConfig(),
+		Kubeconfig: instance.Kubeconfig(), Logs: instance.Logs(),
+	}
+}
+
+func newUpCommand() *cobra.Command {
+	var name string
+	var options localcluster.UpOptions
+	var into localcluster.InstallOptions
+	command := &cobra.Command{
+		Use:   "up",
+		Short: "Start Berth on this machine",
+		Long: `Start Berth on this machine: a real Kubernetes in namespaces of its own, with Berth
+installed in it. What is current is not built again; a running instance is brought up to
+the source tree. Ctrl-C before the end leaves nothing running.`,
+		Example: `  berth up
+  berth up --name second --pool 0     a second one beside it
+  berth up --name plain --bare        only the Kubernetes, without Berth
+  berth up --context my-eks --registry 123456789012.dkr.ecr.eu-central-1.amazonaws.com/berth --values eks.yaml
+                                      into a cluster that exists`,
+		Args: cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			ctx, stop := signal.NotifyContext(command.Context(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			if into.Context != "" {
+				into.SourceDir, into.PoolSize, into.Out = options.SourceDir, options.PoolSize, command.ErrOrStderr()
+				return localcluster.Install(ctx, into)
+			}
+			instance, err := localcluster.Open(name)
+			if err != nil {
+				return err
+			}
+			options.Out = command.ErrOrStderr()
+			result, err := instance.Up(ctx, options)
+			if err != nil {
+				return err
+			}
+			return reportUp(command, instance, result, options.Bare)
+		},
+	}
+	flags := command.Flags()
+	flags.StringVar(&name, "name", localcluster.DefaultName, "instance; each has its own state and ports")
+	flags.StringVar(&options.SourceDir, "source", "", "Berth's source tree (default: the one around this folder)")
+	flags.IntVar(&options.PoolSize, "pool", 1, "virtual clusters to keep ready for new tenants")
+	flags.BoolVar(&options.Bare, "bare", false, "start the Kubernetes only, without Berth")
+	flags.StringVar(&into.Context, "context", "", "install into the cluster of this kubeconfig context instead")
+	flags.StringVar(&into.Kubeconfig, "kubeconfig", "", "with --context: the kubeconfig (default: KUBECONFIG, or ~/.kube/config)")
+	flags.StringVar(&into.Registry, "registry", "", "with --context: where to push Berth's images for the cluster")
+	flags.StringVar(&into.ValuesFile, "values", "", "with --context: a file of values for the chart")
+	return command
+}
+
+// reportUp says what is there now and how to use it.
+func reportUp(command *cobra.Command, instance *localcluster.Instance, result *localcluster.Result, bare bool) error {
+	output := describe(instance, result.Ports)
+	output.Steps, output.Total = result.Steps, result.Total.Milliseconds()
+	if instance.Name == localcluster.DefaultName && !bare {
+		path, err := userConfig(instance)
+		if err != nil {
+			return err
+		}
+		output.CLIConfig = path
+	}
+	if asJSON, _ := command.Flags().GetBool("json"); asJSON {
+		return json.NewEncoder(command.OutOrStdout()).Encode(output)
+	}
+	out := command.OutOrStdout()
+	fmt.Fprintf(out, "\nBerth is up (%.1f s).\n\n", result.Total.Seconds())
+	if !bare {
+		fmt.Fprintf(out, "  API         %s\n", output.URL)
+		fmt.Fprintf(out, "  registry    %s\n", output.Registry)
+		if output.CLIConfig == instance.CLIConfig() {
+			fmt.Fprintf(out, "  commands    export BERTH_CONFIG=%s\n", output.CLIConfig)
+		}
+	}
+	fmt.Fprintf(out, "  kubectl     export KUBECONFIG=%s\n", output.Kubeconfig)
+	fmt.Fprintf(out, "  logs        %s\n", output.Logs)
+	return nil
+}
+
+// userConfig makes the default instance what the user's commands talk to.
+func userConfig(instance *localcluster.Instance) (string, error) {
+	path, err := configPath()
+	if err != nil {
+		return "", err
+	}
+	data, err := os.ReadFile(instance.CLIConfig())
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return "", err
+	}
+	return path, os.WriteFile(path, data, 0o600)
+}
+
+func newDownCommand() *cobra.Command {
+	var name, kubeContext, kubeconfig string
+	var forget bool
+	command := &cobra.Command{
+		Use:   "down",
+		Short: "Stop Berth on this machine",
+		Long:  "Stop an instance. Its tenants and apps come back with the next `berth up`, unless --delete removes them.",
+		Example: `  berth down
+  berth down --delete                 and remove everything it kept
+  berth down --context my-eks         uninstall Berth from another cluster`,
+		Args: cobra.NoArgs,
+		RunE: func(_ *cobra.Command, _ []string) error {
+			if kubeContext != "" {
+				return localcluster.Uninstall(kubeContext, kubeconfig)
+			}
+			instance, err := localcluster.Open(name)
+			if err != nil {
+				return err
+			}
+			return instance.Down(forget)
+		},
+	}
+	command.Flags().StringVar(&name, "name", localcluster.DefaultName, "instance")
+	command.Flags().BoolVar(&forget, "delete", false, "also remove all tenants, apps and data of the instance")
+	command.Flags().StringVar(&kubeContext, "context", "", "uninstall Berth from the cluster of this kubeconfig context")
+	command.Flags().StringVar(&kubeconfig, "kubeconfig", "", "with --context: the kubeconfig (default: KUBECONFIG, or ~/.kube/config)")
+	return command
+}

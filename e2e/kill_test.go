@@ -1,0 +1,150 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	berthv1 "github.com/berth-dev/berth/api/v1alpha1"
+)
+
+// TestKills: the controller, the edge and the tenant's control plane are killed while a
+// release rolls out. Everything converges, no release is lost, nothing is left over, and the
+// app answers throughout when the part that was killed is not the edge.
+func TestKills(t *testing.T) {
+	berth.tenant(t, "kills", "small")
+	berth.apply(t, "kills", helloApp)
+	var tenant berthv1.Tenant
+	if err := berth.host.Get(t.Context(), client.ObjectKey{Name: "kills"}, &tenant); err != nil {
+		t.Fatal(err)
+	}
+	release := 1
+	for _, c := range []struct {
+		part    string
+		find    func() []int
+		serving bool
+	}{
+		{"controller", func() []int { return processes("/berth-controller", "") }, true},
+		{"control plane", func() []int { return processes("/vcluster", "HOSTNAME="+tenant.Status.VirtualCluster+"-0") }, true},
+		{"edge", func() []int { return processes("/berth-router", "") }, false},
+	} {
+		t.Run(c.part, func(t *testing.T) {
+			for n := range *kills {
+				release++
+				var load *load
+				if c.serving {
+					load = startLoad(t, berth.url("hello.kills", "/"), 50)
+				}
+				deployAndKill(t, release, time.Duration(n)*200*time.Millisecond, c.find)
+				if load != nil {
+					load.end(t)
+				}
+			}
+		})
+	}
+	var releases berthv1.ReleaseList
+	if err := berth.host.List(t.Context(), &releases, client.InNamespace(berthv1.ManagementNamespace("kills"))); err != nil {
+		t.Fatal(err)
+	}
+	if len(releases.Items) != release {
+		t.Errorf("%d deploys made %d releases", release, len(releases.Items))
+	}
+}
+
+// deployAndKill starts a deploy, kills a part a moment later, and waits for the release.
+func deployAndKill(t *testing.T, release int, after time.Duration, find func() []int) {
+	t.Helper()
+	image := testImage(strconv.Itoa(2 + release%2))
+	deploy := berth.command("deploy", "web="+image, "-t", "kills", "-a", "hello")
+	var out bytes.Buffer
+	deploy.Stdout, deploy.Stderr = &out, &out
+	if err := deploy.Start(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(after)
+	pids := find()
+	if len(pids) == 0 {
+		t.Fatal("the part to kill does not run")
+	}
+	for _, pid := range pids {
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Errorf("killing %d: %v", pid, err)
+		}
+	}
+	// The command may lose its connection; what counts is what becomes of the release.
+	_ = deploy.Wait()
+	eventually(t, 3*time.Minute, fmt.Sprintf("release v%d live", release), func() (bool, string) {
+		var got berthv1.Release
+		key := client.ObjectKey{Namespace: berthv1.ManagementNamespace("kills"), Name: fmt.Sprintf("hello-v%d", release)}
+		if err := berth.host.Get(t.Context(), key, &got); err != nil {
+			return false, err.Error() + "; the deploy said: " + out.String()
+		}
+		return got.Status.Phase == berthv1.ReleaseLive, string(got.Status.Phase)
+	})
+	eventually(t, time.Minute, "the new version at the edge", func() (bool, string) {
+		response, err := berth.http.Get(berth.url("hello.kills", "/version"))
+		if err != nil {
+			return false, err.Error()
+		}
+		response.Body.Close()
+		return response.StatusCode == 200, response.Status
+	})
+}
+
+// processes finds the processes of a program by its path in its own filesystem and,
+// if given, by a line of its environment.
+func processes(program, environment string) []int {
+	entries, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		return nil
+	}
+	var found []int
+	for _, entry := range entries {
+		command, err := os.ReadFile(entry + "/cmdline")
+		if err != nil || !bytes.HasPrefix(command, append([]byte(program), 0)) {
+			continue
+		}
+		if environment != "" {
+			lines, err := os.ReadFile(entry + "/environ")
+			if err != nil || !strings.Contains("\x00"+string(lines), "\x00"+environment+"\x00") {
+				continue
+			}
+		}
+		pid, _ := strconv.Atoi(filepath.Base(entry))
+		found = append(found, pid)
+	}
+	return found
+}
+
+// TestControlPlaneComesBack: the control plane's process is gone and started anew; the
+// tenant's objects are all there.
+func TestControlPlaneComesBack(t *testing.T) {
+	berth.tenant(t, "comeback", "small")
+	config := filepath.Join(t.TempDir(), "kubeconfig")
+	berth.berth(t, "kubeconfig", "-t", "comeback", "--output", config)
+	if out, err := berth.kubectl(config, "create", "configmap", "kept", "--from-literal=a=b"); err != nil {
+		t.Fatalf("creating an object: %s", out)
+	}
+	var tenant berthv1.Tenant
+	if err := berth.host.Get(t.Context(), client.ObjectKey{Name: "comeback"}, &tenant); err != nil {
+		t.Fatal(err)
+	}
+	cluster := tenant.Status.VirtualCluster
+	start := time.Now()
+	if out, err := berth.kubectl(berth.up.Kubeconfig, "delete", "pod", "-n", berthv1.HostNamespace(cluster), cluster+"-0", "--force", "--grace-period=0"); err != nil {
+		t.Fatalf("deleting the control plane's pod: %s", out)
+	}
+	eventually(t, 2*time.Minute, "the tenant's object", func() (bool, string) {
+		out, err := berth.kubectl(config, "get", "configmap", "kept", "-o", "jsonpath={.data.a}")
+		return err == nil && out == "b", out
+	})
+	t.Logf("answering again after %s", time.Since(start).Round(100*time.Millisecond))
+}

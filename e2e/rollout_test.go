@@ -1,0 +1,106 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestRolloutUnderLoad: a new image and scaling 1 → 4 → 2 lose none of 200 requests a
+// second.
+func TestRolloutUnderLoad(t *testing.T) {
+	berth.tenant(t, "rollout", "small")
+	berth.apply(t, "rollout", helloApp)
+	in := []string{"-t", "rollout", "-a", "hello"}
+	rollout(t, in, "1")
+}
+
+// TestRolloutAtFullPlan does the same while the app uses every OCU of its plan: the
+// rollout's extra process must find room.
+func TestRolloutAtFullPlan(t *testing.T) {
+	berth.tenant(t, "fullplan", "small")
+	berth.apply(t, "fullplan", helloApp)
+	in := []string{"-t", "fullplan", "-a", "hello"}
+	// The small plan is 20 OCUs: four processes of five.
+	rollout(t, in, "1:5")
+}
+
+func rollout(t *testing.T, in []string, one string) {
+	t.Helper()
+	size := strings.TrimPrefix(one, "1")
+	berth.berth(t, append([]string{"ps:scale", "web=" + one}, in...)...)
+	load := startLoad(t, berth.url(in[3]+"."+in[1], "/"), 200)
+	time.Sleep(2 * time.Second)
+	berth.berth(t, append([]string{"deploy", "web=" + testImage("2")}, in...)...)
+	for _, count := range []string{"4", "2"} {
+		berth.berth(t, append([]string{"ps:scale", "web=" + count + size}, in...)...)
+		eventually(t, 2*time.Minute, count+" processes", func() (bool, string) {
+			out := berth.berth(t, append([]string{"ps"}, in...)...)
+			return strings.Count(out, "web.") >= 1, out
+		})
+	}
+	berth.berth(t, append([]string{"deploy", "web=" + testImage("3")}, in...)...)
+	time.Sleep(2 * time.Second)
+	load.end(t)
+	if _, body := berth.get(t, berth.url(in[3]+"."+in[1], "/version")); body != "3" {
+		t.Errorf("version %q answers after the rollout", body)
+	}
+}
+
+// TestFailedRelease: a release that never becomes healthy leaves the old one serving on all
+// components, and the command says why in plain words.
+func TestFailedRelease(t *testing.T) {
+	berth.tenant(t, "failing", "small")
+	const two = `app: pair
+components:
+  web:
+    image: %WEB%
+    command: [/testapp, serve]
+    ports:
+      http: {port: 8080, expose: true}
+    health: {path: /healthz}
+  worker:
+    image: %WORKER%
+    command: [%COMMAND%]
+    ports:
+      http: {port: 8080}
+    health: {path: /healthz}
+`
+	file := func(web, worker, command string) string {
+		return strings.NewReplacer("%WEB%", testImage(web), "%WORKER%", testImage(worker), "%COMMAND%", command).Replace(two)
+	}
+	berth.apply(t, "failing", file("1", "1", "/testapp, serve"))
+	load := startLoad(t, berth.url("pair.failing", "/version"), 50)
+	for _, c := range []struct {
+		name, text string
+		says       []string
+	}{
+		{"a process that exits", file("2", "2", "/testapp, exit, '3'"), []string{"worker", "3", "SHOP_KEY is not set"}},
+		{"a process that is never healthy", file("2", "unhealthy", "/testapp, serve"), []string{"worker", "health"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			out, errOut, code := berth.tryApply(t, "failing", c.text, "--timeout", "40s")
+			if code == 0 {
+				t.Errorf("a failed release exits with 0: %s", out)
+			}
+			for _, word := range c.says {
+				if !strings.Contains(out+errOut, word) {
+					t.Errorf("the explanation lacks %q:\n%s%s", word, out, errOut)
+				}
+			}
+			for _, word := range []string{"CrashLoopBackOff", "pod", "vCluster"} {
+				if strings.Contains(out+errOut, word) {
+					t.Errorf("the explanation says %q:\n%s%s", word, out, errOut)
+				}
+			}
+			eventually(t, time.Minute, "all components on version 1 again", func() (bool, string) {
+				out := berth.berth(t, "ps", "-t", "failing", "-a", "pair", "--json")
+				return !strings.Contains(out, testImage("2")) && !strings.Contains(out, "starting"), out
+			})
+			if _, body := berth.get(t, berth.url("pair.failing", "/version")); body != "1" {
+				t.Errorf("version %q answers after a failed release", body)
+			}
+		})
+	}
+	load.end(t)
+}

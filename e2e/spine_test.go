@@ -1,0 +1,87 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	berthv1 "github.com/berth-dev/berth/api/v1alpha1"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// helloApp is an app of one exposed component.
+const helloApp = `app: hello
+components:
+  web:
+    image: registry.berth.internal/test/app:1
+    command: [/testapp, serve]
+    ports:
+      http: {port: 8080, expose: true}
+    health: {path: /healthz}
+config:
+  GREETING: ahoy
+`
+
+// TestSpine is the short way through everything: a tenant claims a virtual cluster, an
+// app is deployed on it and answers at the edge, is released again, rolled back, scaled and
+// looked into, and leaves nothing when the tenant is deleted.
+func TestSpine(t *testing.T) {
+	berth.berth(t, "tenants:create", "spine", "--plan", "small")
+	var tenant berthv1.Tenant
+	if err := berth.host.Get(t.Context(), client.ObjectKey{Name: "spine"}, &tenant); err != nil {
+		t.Fatal(err)
+	}
+	cluster := tenant.Status.VirtualCluster
+
+	out := berth.apply(t, "spine", helloApp)
+	if !strings.Contains(out, "hello.spine.") {
+		t.Errorf("apply does not say the URL: %s", out)
+	}
+	code, body := berth.get(t, berth.url("hello.spine", "/"))
+	if code != 200 || !strings.Contains(body, "hello from web 1") {
+		t.Fatalf("the app answers %d: %s", code, body)
+	}
+	if _, body := berth.get(t, berth.url("hello.spine", "/env?name=GREETING")); body != "ahoy" {
+		t.Errorf("GREETING is %q inside", body)
+	}
+	if again := berth.apply(t, "spine", helloApp); !strings.Contains(again, "nothing to do") {
+		t.Errorf("a second apply is not idempotent: %s", again)
+	}
+
+	in := []string{"-t", "spine", "-a", "hello"}
+	berth.berth(t, append([]string{"deploy", "web=" + testImage("2")}, in...)...)
+	if _, body := berth.get(t, berth.url("hello.spine", "/version")); body != "2" {
+		t.Errorf("after the deploy version %q answers", body)
+	}
+	berth.berth(t, append([]string{"rollback", "v1"}, in...)...)
+	if _, body := berth.get(t, berth.url("hello.spine", "/version")); body != "1" {
+		t.Errorf("after the rollback version %q answers", body)
+	}
+	berth.berth(t, append([]string{"ps:scale", "web=2"}, in...)...)
+	eventually(t, time.Minute, "two processes", func() (bool, string) {
+		out := berth.berth(t, append([]string{"ps"}, in...)...)
+		return strings.Count(out, "web.") == 2, out
+	})
+	if logs := berth.berth(t, append([]string{"logs"}, in...)...); !strings.Contains(logs, "listening on") {
+		t.Errorf("logs: %s", logs)
+	}
+	if ran := berth.berth(t, append([]string{"run"}, append(in, "--", "/testapp", "resolve", "web")...)...); !strings.Contains(ran, ".") {
+		t.Errorf("a one-off process resolves the component web to: %s", ran)
+	}
+
+	berth.berth(t, "tenants:delete", "spine", "--confirm", "spine")
+	for name, gone := range map[string]client.Object{
+		"spine": &berthv1.Tenant{}, cluster: &berthv1.VirtualCluster{},
+		berthv1.HostNamespace(cluster): &corev1.Namespace{}, berthv1.ManagementNamespace("spine"): &corev1.Namespace{},
+	} {
+		if err := berth.host.Get(t.Context(), client.ObjectKey{Name: name}, gone); !apierrors.IsNotFound(err) {
+			t.Errorf("%T %s is still there (%v)", gone, name, err)
+		}
+	}
+	if code, _ := berth.get(t, berth.url("hello.spine", "/")); code != 404 {
+		t.Errorf("the host name of a deleted app answers %d", code)
+	}
+}

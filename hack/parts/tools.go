@@ -1,0 +1,19 @@
+//go:build tools
+
+package parts
+
+import (
+	_ "github.com/containerd/containerd/v2/cmd/containerd"
+	_ "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2"
+	_ "github.com/containerd/containerd/v2/cmd/ctr"
+	_ "github.com/containernetworking/plugins/plugins/ipam/host-local"
+	_ "github.com/containernetworking/plugins/plugins/main/loopback"
+	_ "github.com/containernetworking/plugins/plugins/main/ptp"
+	_ "github.com/containernetworking/plugins/plugins/meta/portmap"
+	_ "github.com/coredns/coredns"
+	_ "github.com/k3s-io/kine"
+	_ "github.com/distribution/distribution/v3/cmd/registry"
+	_ "github.com/loft-sh/vcluster/cmd/vcluster"
+	_ "github.com/opencontainers/runc"
+	_ "k8s.io/kubernetes/cmd/kubectl"
+)

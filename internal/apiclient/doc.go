@@ -1,0 +1,10 @@
+// Package apiclient is the JSON API, version 1, as a Go program sees it: the
+// documents that go over the wire and a client that sends and reads them.
+//
+// The portal renders these types and the CLI reads them, so neither can drift from
+// the other. A template's components are those of api/v1alpha1: an app file, a
+// release and the API describe a component with the same words. Nothing else of the
+// kinds leaks through; a field here is a promise to callers.
+//
+// It imports the standard library and api, and every package may import it.
+package apiclient

@@ -1,0 +1,15 @@
+// Package kubetest gives tests a real Kubernetes API server: kine on SQLite and
+// kube-apiserver, the very binaries that the embedded cluster runs, with Berth's
+// kinds installed and RBAC on.
+//
+// One server serves a whole test process; tests keep apart by namespaces and
+// names. There is no controller manager and no node: a deleted namespace stays
+// Terminating, owner references delete nothing, pods never run, service accounts
+// are not made by themselves.
+//
+// Invariants: it listens on loopback only; no process outlives the test process,
+// even one that is killed; the folder of a dead process is removed by the next.
+//
+// Tests alone may import it. It is the one package below internal that knows
+// Berth's kinds, because installing them is what every reconciler's test needs.
+package kubetest

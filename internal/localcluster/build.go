@@ -1,0 +1,124 @@
+package localcluster
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/berth-dev/berth/internal/images"
+	"github.com/berth-dev/berth/internal/parts"
+)
+
+// berthCommands are the packages of Berth's own binaries and of the helpers that its
+// images hold.
+var berthCommands = []string{
+	"./cmd/berth-controller", "./cmd/berth-portal", "./cmd/berth-router",
+	"./internal/images/cmd/berth-setup", "./internal/images/cmd/cp", "./internal/images/cmd/pause",
+}
+
+// buildParts builds Kubernetes' parts and shows what is being built.
+func buildParts(ctx context.Context, source string, step *Step) (string, error) {
+	building := map[string]bool{}
+	dir, err := parts.Build(ctx, parts.Options{SourceDir: source, Progress: func(event parts.Event) {
+		if event.State == parts.Building {
+			building[event.Part] = true
+		} else {
+			delete(building, event.Part)
+		}
+		var names []string
+		for name := range building {
+			names = append(names, name)
+		}
+		step.Detail("%s", strings.Join(names, ", "))
+	}})
+	return dir, step.End(err)
+}
+
+// buildBerth builds Berth's binaries. Go's own cache sees to it that nothing current is
+// built again.
+func buildBerth(ctx context.Context, source, cache string) (binDir string, err error) {
+	binDir = filepath.Join(cache, "bin")
+	if err := os.MkdirAll(binDir, 0o755); err != nil {
+		return "", err
+	}
+	// With the commit in them the binaries, and so the images, would change with every one.
+	args := append([]string{"build", "-buildvcs=false", "-ldflags", "-s -w", "-o", binDir + "/"}, berthCommands...)
+	command := exec.CommandContext(ctx, "go", args...)
+	command.Dir = source
+	command.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := command.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building Berth: %w\n%s", err, out)
+	}
+	return binDir, nil
+}
+
+// vclusterChartDir is where the Go module that vCluster is built from keeps its chart.
+func vclusterChartDir(ctx context.Context, source string) (string, error) {
+	command := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/loft-sh/vcluster")
+	command.Dir = filepath.Join(source, parts.ModuleDir)
+	out, err := command.Output()
+	if err != nil {
+		return "", fmt.Errorf("finding vCluster's chart: %w", err)
+	}
+	return filepath.Join(strings.TrimSpace(string(out)), "chart"), nil
+}
+
+// importImages brings images into the node's containerd, those only that it lacks or has
+// with other content.
+func (i *Instance) importImages(ctx context.Context, partsDir string, set images.Set) error {
+	have, err := i.imageDigests(ctx, partsDir)
+	if err != nil {
+		return err
+	}
+	missing := images.Set{}
+	for ref, image := range set {
+		digest, err := image.Digest()
+		if err != nil {
+			return fmt.Errorf("%s: %w", ref, err)
+		}
+		if have[ref] != digest.String() {
+			missing[ref] = image
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	command := i.ctr(ctx, partsDir, "images", "import", "--local", "-")
+	input, err := command.StdinPipe()
+	if err != nil {
+		return err
+	}
+	var failure strings.Builder
+	command.Stderr = &failure
+	if err := command.Start(); err != nil {
+		return err
+	}
+	writeErr := images.WriteTar(input, missing)
+	input.Close()
+	if err := command.Wait(); err != nil {
+		return fmt.Errorf("importing images: %w: %s", err, failure.String())
+	}
+	return writeErr
+}
+
+func (i *Instance) imageDigests(ctx context.Context, partsDir string) (map[string]string, error) {
+	out, err := i.ctr(ctx, partsDir, "images", "ls").Output()
+	if err != nil {
+		return nil, fmt.Errorf("listing the node's images: %w", err)
+	}
+	digests := map[string]string{}
+	for line := range strings.Lines(string(out)) {
+		if fields := strings.Fields(line); len(fields) > 2 {
+			digests[fields[0]] = fields[2]
+		}
+	}
+	return digests, nil
+}
+
+func (i *Instance) ctr(ctx context.Context, partsDir string, args ...string) *exec.Cmd {
+	args = append([]string{"--address", i.ContainerdSocket(), "--namespace", "k8s.io"}, args...)
+	return exec.CommandContext(ctx, filepath.Join(partsDir, "ctr"), args...)
+}

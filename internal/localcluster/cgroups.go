@@ -1,0 +1,136 @@
+package localcluster
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const cgroupMount = "/sys/fs/cgroup"
+
+// cgroupRoots are the folders that hold a control group of the instance's name: one for
+// each hierarchy of version 1, or the one of version 2.
+func cgroupRoots() ([]string, error) {
+	if _, err := os.Stat(filepath.Join(cgroupMount, "cgroup.controllers")); err == nil {
+		return []string{cgroupMount}, nil
+	}
+	entries, err := os.ReadDir(cgroupMount)
+	if err != nil {
+		return nil, err
+	}
+	var roots []string
+	for _, entry := range entries {
+		// A link such as cpuacct -> cpu,cpuacct names a hierarchy a second time.
+		if entry.IsDir() && entry.Name() != "unified" {
+			roots = append(roots, filepath.Join(cgroupMount, entry.Name()))
+		}
+	}
+	if len(roots) == 0 {
+		return nil, fmt.Errorf("%s has no hierarchies: mount the control groups", cgroupMount)
+	}
+	return roots, nil
+}
+
+// prepareCgroups makes the control group below which the kubelet keeps its pods'.
+func (i *Instance) prepareCgroups() error {
+	roots, err := cgroupRoots()
+	if err != nil {
+		return err
+	}
+	for _, root := range roots {
+		group := filepath.Join(root, i.cgroup())
+		if err := os.Mkdir(group, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		switch filepath.Base(root) {
+		case "cpuset":
+			err = copyParents(group, "cpuset.cpus", "cpuset.mems")
+		case "cgroup":
+			err = enableControllers(root, group)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copyParents sets what a new cpuset group lacks: it accepts no process before.
+func copyParents(group string, names ...string) error {
+	for _, name := range names {
+		value, err := os.ReadFile(filepath.Join(filepath.Dir(group), name))
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(group, name), value, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// enableControllers hands the controllers of version 2 down to the instance's group.
+func enableControllers(root, group string) error {
+	available, err := os.ReadFile(filepath.Join(root, "cgroup.controllers"))
+	if err != nil {
+		return err
+	}
+	for _, controller := range strings.Fields(string(available)) {
+		for _, dir := range []string{root, group} {
+			// A controller the machine keeps for itself stays away; the kubelet names it if it needs it.
+			_ = os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte("+"+controller), 0o644)
+		}
+	}
+	return nil
+}
+
+// removeCgroups removes the instance's control groups, deepest first. The processes in
+// them have ended; the kernel may need a moment to notice.
+func (i *Instance) removeCgroups() error {
+	roots, err := cgroupRoots()
+	if err != nil {
+		return err
+	}
+	var failed []error
+	// On a machine with both versions runc makes groups in the unified hierarchy too.
+	for _, root := range append(roots, filepath.Join(cgroupMount, "unified")) {
+		failed = append(failed, removeGroup(filepath.Join(root, i.cgroup())))
+	}
+	return errors.Join(failed...)
+}
+
+func removeGroup(group string) error {
+	var groups []string
+	err := filepath.WalkDir(group, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() {
+			groups = append(groups, path)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for n := len(groups) - 1; n >= 0; n-- {
+		if err := removeEmpty(groups[n]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func removeEmpty(group string) error {
+	var err error
+	for range 100 {
+		err = syscall.Rmdir(group)
+		if err == nil || errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return fmt.Errorf("removing control group %s: %w", group, err)
+}

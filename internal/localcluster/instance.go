@@ -1,0 +1,205 @@
+package localcluster
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/berth-dev/berth/internal/errs"
+)
+
+// DefaultName is the instance that commands mean when none is named.
+const DefaultName = "berth"
+
+var validName = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,18}[a-z0-9])?$`)
+
+// Instance is one embedded host cluster and the folder that holds all of its state.
+type Instance struct {
+	Name string
+	Dir  string
+}
+
+// Home is the folder that holds every instance: $BERTH_HOME, or /var/lib/berth.
+func Home() string {
+	if home := os.Getenv("BERTH_HOME"); home != "" {
+		return home
+	}
+	return "/var/lib/berth"
+}
+
+// Open names an instance. It need not exist yet.
+func Open(name string) (*Instance, error) {
+	if !validName.MatchString(name) {
+		return nil, errs.New(errs.Invalid, "--name", fmt.Sprintf("%q cannot name an instance", name),
+			"use 1 to 20 lower-case letters, digits and hyphens, a letter first")
+	}
+	return &Instance{Name: name, Dir: filepath.Join(Home(), name)}, nil
+}
+
+// List returns the instances that have state on this machine.
+func List() ([]*Instance, error) {
+	entries, err := os.ReadDir(Home())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var found []*Instance
+	for _, entry := range entries {
+		if entry.IsDir() && validName.MatchString(entry.Name()) {
+			found = append(found, &Instance{Name: entry.Name(), Dir: filepath.Join(Home(), entry.Name())})
+		}
+	}
+	return found, nil
+}
+
+func (i *Instance) path(parts ...string) string {
+	return filepath.Join(append([]string{i.Dir}, parts...)...)
+}
+
+// Kubeconfig is the path of the administrator's kubeconfig for the host cluster.
+func (i *Instance) Kubeconfig() string { return i.path("kubeconfig") }
+
+// EdgeCA is the path of the certificate that signs what the edge serves.
+func (i *Instance) EdgeCA() string { return i.path("edge-ca.crt") }
+
+// CLIConfig is the path of the command line's configuration for this instance.
+func (i *Instance) CLIConfig() string { return i.path("cli.json") }
+
+// Logs is the folder with one log file for each part.
+func (i *Instance) Logs() string { return i.path("logs") }
+
+// ContainerdSocket is the address of the instance's containerd.
+func (i *Instance) ContainerdSocket() string { return i.path("run", "containerd.sock") }
+
+func (i *Instance) cgroup() string { return "berth-" + i.Name }
+
+// Exists reports whether the instance has state on this machine.
+func (i *Instance) Exists() bool {
+	_, err := os.Stat(i.path("state.json"))
+	return err == nil
+}
+
+// lock keeps two commands from changing one instance at the same time. The kernel gives
+// the lock back when the process ends.
+func (i *Instance) lock() (release func(), err error) {
+	if err := os.MkdirAll(i.Dir, 0o700); err != nil {
+		return nil, err
+	}
+	file, err := os.OpenFile(i.path("lock"), os.O_CREATE|os.O_RDWR|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		file.Close()
+		return nil, errs.New(errs.Conflict, "", fmt.Sprintf("another command is working on instance %q", i.Name),
+			"wait for it to end, or stop it, and try again")
+	}
+	return func() { file.Close() }, nil
+}
+
+// State is what an instance remembers between starts.
+type State struct {
+	// Ports on 127.0.0.1.
+	Ports Ports `json:"ports"`
+	// SourceDir is the checkout the instance was last started from.
+	SourceDir string `json:"sourceDir,omitempty"`
+	// PartsDir holds the parts it runs.
+	PartsDir string `json:"partsDir,omitempty"`
+}
+
+// LoadState reads the instance's state; the zero State if there is none.
+func (i *Instance) LoadState() (State, error) {
+	var state State
+	err := readJSON(i.path("state.json"), &state)
+	if errors.Is(err, fs.ErrNotExist) {
+		return State{}, nil
+	}
+	return state, err
+}
+
+func (i *Instance) saveState(state State) error { return writeJSON(i.path("state.json"), state) }
+
+// Running is what a running instance says about itself.
+type Running struct {
+	// SupervisorPID and NodePID are process ids on the machine.
+	SupervisorPID int `json:"supervisorPID"`
+	NodePID       int `json:"nodePID"`
+	// SupervisorStart tells the supervisor from a later process with its id: the start
+	// time in clock ticks since boot, as in /proc/<pid>/stat.
+	SupervisorStart string `json:"supervisorStart"`
+}
+
+// Running returns the running instance, or nil when it does not run.
+func (i *Instance) Running() *Running {
+	var running Running
+	if err := readJSON(i.path("run", "supervisor.json"), &running); err != nil {
+		return nil
+	}
+	if start, err := processStart(running.SupervisorPID); err != nil || start != running.SupervisorStart {
+		return nil
+	}
+	return &running
+}
+
+// processStart returns the start time of a process in clock ticks since boot.
+// Source: proc(5), field 22 of /proc/pid/stat, counted behind the command's name.
+func processStart(pid int) (string, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return "", err
+	}
+	_, rest, ok := strings.Cut(string(data), ") ")
+	fields := strings.Fields(rest)
+	if !ok || len(fields) < 20 || fields[0] == "Z" {
+		return "", fmt.Errorf("process %d has ended", pid)
+	}
+	return fields[19], nil
+}
+
+func readJSON(path string, into any) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, into); err != nil {
+		return fmt.Errorf("reading %s: %w", path, err)
+	}
+	return nil
+}
+
+func writeJSON(path string, value any) error {
+	data, err := json.MarshalIndent(value, "", "  ")
+	if err != nil {
+		return err
+	}
+	return writeFile(path, append(data, '\n'), 0o600)
+}
+
+// writeFile replaces a file in one step, so that a reader or a crash never sees half of it.
+func writeFile(path string, data []byte, mode fs.FileMode) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	temporary, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temporary.Name())
+	if _, err := temporary.Write(data); err != nil {
+		temporary.Close()
+		return err
+	}
+	if err := errors.Join(temporary.Chmod(mode), temporary.Close()); err != nil {
+		return err
+	}
+	return os.Rename(temporary.Name(), path)
+}

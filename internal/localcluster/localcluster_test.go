@@ -1,0 +1,213 @@
+package localcluster
+
+import (
+	"bytes"
+	"crypto/x509"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/berth-dev/berth/internal/errs"
+)
+
+func testInstance(t *testing.T) *Instance {
+	t.Helper()
+	t.Setenv("BERTH_HOME", t.TempDir())
+	instance, err := Open("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return instance
+}
+
+func TestInstanceNamesAreChecked(t *testing.T) {
+	for name, want := range map[string]bool{
+		"berth": true, "a": true, "second-1": true, "twenty-characters-ok": true,
+		"": false, "1st": false, "Up": false, "a/b": false, "..": false, "a-": false, "twenty-one-characters": false,
+	} {
+		_, err := Open(name)
+		if (err == nil) != want {
+			t.Errorf("Open(%q): %v, want ok %v", name, err, want)
+		}
+		if err != nil && errs.CodeOf(err) != errs.Invalid {
+			t.Errorf("Open(%q) gives code %s", name, errs.CodeOf(err))
+		}
+	}
+}
+
+func TestOneCommandAtATime(t *testing.T) {
+	instance := testInstance(t)
+	release, err := instance.lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := instance.lock(); errs.CodeOf(err) != errs.Conflict {
+		t.Errorf("a second lock gives %v", err)
+	}
+	release()
+	again, err := instance.lock()
+	if err != nil {
+		t.Fatalf("the lock is not given back: %v", err)
+	}
+	again()
+}
+
+func TestPortsStayAndDoNotClash(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	first, err := choosePorts("second", Ports{HTTPS: 1234})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first.HTTPS != 1234 {
+		t.Errorf("a port that was chosen before changed to %d", first.HTTPS)
+	}
+	seen := map[int]bool{taken.Addr().(*net.TCPAddr).Port: true}
+	for _, port := range []int{first.HTTPS, first.HTTP, first.TCP, first.API, first.Registry} {
+		if port == 0 || seen[port] {
+			t.Errorf("port %d of %+v is taken or missing", port, first)
+		}
+		seen[port] = true
+	}
+}
+
+func TestCertificatesAreMadeOnceAndChain(t *testing.T) {
+	instance := testInstance(t)
+	if err := instance.ensurePKI(6443); err != nil {
+		t.Fatal(err)
+	}
+	read := func(name string) []byte {
+		data, err := os.ReadFile(instance.path("pki", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(read("ca.crt"))
+	before := read("apiserver.crt")
+	server, _, err := readPair(instance.path("pki", "apiserver.crt"), instance.path("pki", "apiserver.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{nodeIP, "127.0.0.1", kubernetesServiceIP, "kubernetes.default.svc"} {
+		if _, err := server.Verify(x509.VerifyOptions{Roots: roots, DNSName: name}); err != nil {
+			t.Errorf("the API server's certificate for %s: %v", name, err)
+		}
+	}
+	if err := instance.ensurePKI(6443); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(before, read("apiserver.crt")) {
+		t.Error("a certificate that is good was made again")
+	}
+	config, err := clientcmd.BuildConfigFromFlags("", instance.Kubeconfig())
+	if err != nil || config.Host != "https://127.0.0.1:6443" {
+		t.Errorf("the administrator's kubeconfig: %v, %+v", err, config)
+	}
+	if info, err := os.Stat(instance.path("pki", "ca.key")); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the authority's key: %v, %v", err, info)
+	}
+}
+
+func TestConfigHasNoHoles(t *testing.T) {
+	instance := testInstance(t)
+	if err := instance.writeConfig("/parts"); err != nil {
+		t.Fatal(err)
+	}
+	for _, to := range configFiles {
+		data, err := os.ReadFile(instance.path(to))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(data, []byte("{{")) || bytes.Contains(data, []byte("<no value>")) {
+			t.Errorf("%s is not filled in:\n%s", to, data)
+		}
+	}
+}
+
+func TestRestartDelayGrowsWhileAPartKeepsEnding(t *testing.T) {
+	var delays []time.Duration
+	var delay time.Duration
+	for range 8 {
+		delay = restartDelay(time.Second, delay)
+		delays = append(delays, delay)
+	}
+	ms := time.Millisecond
+	want := []time.Duration{100 * ms, 200 * ms, 400 * ms, 800 * ms, 1600 * ms, 3200 * ms, 5000 * ms, 5000 * ms}
+	if diff := cmp.Diff(want, delays); diff != "" {
+		t.Error(diff)
+	}
+	if got := restartDelay(time.Minute, delay); got != 100*ms {
+		t.Errorf("after a long run the delay is %s", got)
+	}
+}
+
+func TestRunningTellsProcessesApart(t *testing.T) {
+	instance := testInstance(t)
+	start, err := processStart(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		running Running
+		want    bool
+	}{
+		"this process":            {Running{SupervisorPID: os.Getpid(), SupervisorStart: start}, true},
+		"a later one with its id": {Running{SupervisorPID: os.Getpid(), SupervisorStart: "1"}, false},
+		"one that ended":          {Running{SupervisorPID: 1 << 22, SupervisorStart: start}, false},
+	} {
+		if err := writeJSON(instance.path("run", "supervisor.json"), c.running); err != nil {
+			t.Fatal(err)
+		}
+		if got := instance.Running() != nil; got != c.want {
+			t.Errorf("%s: running is %v", name, got)
+		}
+	}
+}
+
+func TestProgressPrintsEachStepOnce(t *testing.T) {
+	var out bytes.Buffer
+	progress := NewProgress(&out)
+	first, second := progress.Start("first"), progress.Start("second")
+	second.Detail("half")
+	if err := errors.Join(second.End(errors.New("broken"))); err == nil {
+		t.Error("End swallows the error")
+	}
+	if err := first.End(nil); err != nil {
+		t.Error(err)
+	}
+	progress.Close()
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	if len(lines) != 2 || !strings.HasPrefix(lines[0], "✗ second") || !strings.HasPrefix(lines[1], "✓ first") {
+		t.Errorf("printed:\n%s", out.String())
+	}
+	if got := len(progress.Took()); got != 2 {
+		t.Errorf("%d steps were timed", got)
+	}
+}
+
+func TestValuesAreMerged(t *testing.T) {
+	base := map[string]any{"a": map[string]any{"b": 1, "c": 2}, "d": 3}
+	over := map[string]any{"a": map[string]any{"c": 4}, "d": map[string]any{"e": 5}}
+	want := map[string]any{"a": map[string]any{"b": 1, "c": 4}, "d": map[string]any{"e": 5}}
+	if diff := cmp.Diff(want, merge(base, over)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestRemovingAGroupThatIsGoneIsFine(t *testing.T) {
+	if err := removeGroup(filepath.Join(t.TempDir(), "never", "there")); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,204 @@
+package localcluster
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"syscall"
+	"time"
+)
+
+// The hidden first arguments by which the binary calls itself.
+const (
+	supervisorCommand = "__berth-supervisor"
+	nodeCommand       = "__berth-node"
+	agentCommand      = "__berth-node-agent"
+)
+
+// lifelineFD is the pipe on which `berth up` tells the supervisor that it may stay.
+const lifelineFD = 3
+
+// Main runs one of the embedded cluster's own processes if args ask for it, and reports
+// whether they did. Every binary that starts an instance calls it first, from the main
+// goroutine.
+func Main(args []string) (code int, handled bool) {
+	if len(args) < 3 {
+		return 0, false
+	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	instance := &Instance{Name: args[2]}
+	if opened, err := Open(args[2]); err == nil {
+		instance = opened
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+
+	var err error
+	switch {
+	case args[1] == supervisorCommand && len(args) == 4:
+		err = runSupervisor(ctx, instance, args[3], log)
+	case args[1] == nodeCommand && len(args) == 4:
+		err = runNode(ctx, instance, args[3], log)
+	case args[1] == agentCommand:
+		err = runAgent(ctx, instance, log)
+	default:
+		return 0, false
+	}
+	if err != nil {
+		log.Error("ended", "process", args[1], "error", err)
+		return 1, true
+	}
+	return 0, true
+}
+
+// runSupervisor starts the node, forwards the instance's ports into it, and ends with it.
+func runSupervisor(ctx context.Context, instance *Instance, partsDir string, log *slog.Logger) error {
+	// The node's parent-death signal is bound to this thread, which lives as long as the
+	// process: a supervisor that is killed takes the node with it.
+	runtime.LockOSThread()
+	state, err := instance.LoadState()
+	if err != nil {
+		return err
+	}
+	node, err := instance.startNode(partsDir)
+	if err != nil {
+		return err
+	}
+	start, err := processStart(os.Getpid())
+	if err != nil {
+		return err
+	}
+	running := Running{SupervisorPID: os.Getpid(), NodePID: node.Process.Pid, SupervisorStart: start}
+	if err := writeJSON(instance.path("run", "supervisor.json"), running); err != nil {
+		return err
+	}
+	gateway, err := openGateway(node.Process.Pid, state.Ports, log)
+	if err != nil {
+		_ = node.Process.Kill()
+		return errors.Join(err, instance.cleanUp())
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		err := node.Wait()
+		log.Info("the node ended", "status", node.ProcessState.String(), "error", err)
+	}()
+	select {
+	case <-ended:
+		err = fmt.Errorf("the node ended by itself: see %s/node.log", instance.Logs())
+	case <-lifelineCut(log):
+		log.Info("the command that started this instance ended before it was up")
+	case <-ctx.Done():
+	}
+	gateway.close()
+	stopNode(node, ended)
+	return errors.Join(err, instance.cleanUp())
+}
+
+// startNode starts process 1 of the node's namespaces.
+func (i *Instance) startNode(partsDir string) (*exec.Cmd, error) {
+	log, err := i.openLog("node")
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	node := exec.Command("/proc/self/exe", nodeCommand, i.Name, partsDir)
+	node.Args[0] = "berth"
+	node.Env = partEnvironment(partsDir)
+	node.Stdout, node.Stderr = log, log
+	node.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWNET | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC,
+		Pdeathsig:  syscall.SIGKILL,
+		Setsid:     true,
+	}
+	return node, node.Start()
+}
+
+// stopNode ends the node. Process 1 going away makes the kernel end all others.
+func stopNode(node *exec.Cmd, ended <-chan struct{}) {
+	_ = node.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-ended:
+	case <-time.After(5 * time.Second):
+		_ = node.Process.Kill()
+		<-ended
+	}
+}
+
+// lifelineCut is closed when the command that started the supervisor ends without having
+// said that the instance is up.
+func lifelineCut(log *slog.Logger) <-chan struct{} {
+	cut := make(chan struct{})
+	lifeline := os.NewFile(lifelineFD, "lifeline")
+	if lifeline == nil {
+		return cut
+	}
+	go func() {
+		defer lifeline.Close()
+		line, err := bufio.NewReader(lifeline).ReadString('\n')
+		if err == nil && line == "up\n" {
+			log.Info("up")
+			return
+		}
+		close(cut)
+	}()
+	return cut
+}
+
+// cleanUp removes what an ended instance leaves: its run-time files and control groups.
+func (i *Instance) cleanUp() error {
+	return errors.Join(os.RemoveAll(i.path("run")), i.removeCgroups())
+}
+
+// lifeline holds an instance that is being started: closing it without Commit stops the
+// instance, and so does the end of the process, however it ends.
+type lifeline struct{ pipe *os.File }
+
+func (l *lifeline) commit() error {
+	_, err := l.pipe.WriteString("up\n")
+	return errors.Join(err, l.pipe.Close())
+}
+
+func (l *lifeline) cut() { l.pipe.Close() }
+
+// startSupervisor starts the instance's processes, which end unless the lifeline is
+// committed.
+func (i *Instance) startSupervisor(partsDir string) (*lifeline, error) {
+	if err := i.cleanUp(); err != nil {
+		return nil, fmt.Errorf("removing what an earlier start left: %w", err)
+	}
+	for _, dir := range []string{"run", "data"} {
+		if err := os.MkdirAll(i.path(dir), 0o711); err != nil {
+			return nil, err
+		}
+	}
+	read, write, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer read.Close()
+	log, err := i.openLog("supervisor")
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	command := exec.Command("/proc/self/exe", supervisorCommand, i.Name, partsDir)
+	command.Args[0] = "berth"
+	command.Dir = "/"
+	command.Stdout, command.Stderr = log, log
+	command.ExtraFiles = []*os.File{read}
+	// A session of its own: Ctrl-C reaches the command, which then cuts the lifeline.
+	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := command.Start(); err != nil {
+		write.Close()
+		return nil, err
+	}
+	go func() { _ = command.Wait() }()
+	return &lifeline{pipe: write}, nil
+}

@@ -1,0 +1,156 @@
+package parts
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// ModuleDir is the nested module that pins the parts, below the source tree.
+const ModuleDir = "hack/parts"
+
+// Part is one binary.
+type Part struct {
+	// Name of the file it is built into.
+	Name string
+	// Package to build, as an import path or relative to ModuleDir.
+	Package string
+	// Module whose version in go.mod is the part's version.
+	Module string
+	// Links are further names of the binary, which chooses by name what it is.
+	Links []string
+	// Stamps are linker variables, "package.variable=text"; in the text %v stands
+	// for the version, %major and %minor for the first two numbers of it.
+	Stamps []string
+	// Tags are build tags.
+	Tags []string
+	// CGO is true where the part needs C libraries.
+	CGO bool
+}
+
+// Sets of parts by what they are needed for.
+var (
+	// ControlPlane is a Kubernetes API server with controllers, scheduler and storage.
+	ControlPlane = []string{"kube-control-plane", "kine"}
+	// Node is what turns a machine into a node, with DNS and a registry.
+	Node = []string{
+		"kube-node", "containerd", "containerd-shim-runc-v2", "ctr", "runc",
+		"host-local", "loopback", "ptp", "portmap", "coredns", "registry",
+	}
+	// Tenant is what a virtual cluster needs beyond ControlPlane and CoreDNS.
+	Tenant = []string{"vcluster"}
+	// Test is what only tests call.
+	Test = []string{"kubectl"}
+)
+
+// list is in the order in which parts are built, two at a time: the first takes as
+// long as the next seven, which share little with it, and so nothing is compiled
+// twice at once.
+//
+// vCluster gets no version stamp: without one it is a development build to itself,
+// which never sends telemetry, whatever its configuration says.
+var list = []Part{
+	{
+		Name: "kube-control-plane", Package: "./kube-control-plane", Module: "k8s.io/kubernetes",
+		Links: []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler"}, Stamps: kubernetesStamps,
+	},
+	{
+		Name: "kine", Package: "github.com/k3s-io/kine", Module: "github.com/k3s-io/kine",
+		Stamps: []string{"github.com/k3s-io/kine/pkg/version.Version=%v"},
+	},
+	{
+		Name: "runc", Package: "github.com/opencontainers/runc", Module: "github.com/opencontainers/runc",
+		CGO: true, Tags: []string{"seccomp"},
+	},
+	plugin("ipam/host-local"), plugin("main/loopback"), plugin("main/ptp"), plugin("meta/portmap"),
+	{
+		Name: "registry", Package: "github.com/distribution/distribution/v3/cmd/registry",
+		Module: "github.com/distribution/distribution/v3",
+		Stamps: []string{"github.com/distribution/distribution/v3/version.version=%v"},
+	},
+	containerd("containerd"), containerd("containerd-shim-runc-v2"), containerd("ctr"),
+	{Name: "coredns", Package: "github.com/coredns/coredns", Module: "github.com/coredns/coredns"},
+	{
+		Name: "kube-node", Package: "./kube-node", Module: "k8s.io/kubernetes",
+		Links: []string{"kubelet", "kube-proxy"}, Stamps: kubernetesStamps,
+	},
+	{Name: "vcluster", Package: "github.com/loft-sh/vcluster/cmd/vcluster", Module: "github.com/loft-sh/vcluster"},
+	{Name: "kubectl", Package: "k8s.io/kubernetes/cmd/kubectl", Module: "k8s.io/kubernetes", Stamps: kubernetesStamps},
+}
+
+// kubernetesStamps make a binary report its version; without them a node says
+// v0.0.0-master and clients refuse to compare.
+var kubernetesStamps = []string{
+	"k8s.io/component-base/version.gitVersion=%v",
+	"k8s.io/component-base/version.gitMajor=%major",
+	"k8s.io/component-base/version.gitMinor=%minor",
+	"k8s.io/client-go/pkg/version.gitVersion=%v",
+	"k8s.io/client-go/pkg/version.gitMajor=%major",
+	"k8s.io/client-go/pkg/version.gitMinor=%minor",
+}
+
+func containerd(name string) Part {
+	return Part{
+		Name:    name,
+		Package: "github.com/containerd/containerd/v2/cmd/" + name,
+		Module:  "github.com/containerd/containerd/v2",
+		Stamps:  []string{"github.com/containerd/containerd/v2/version.Version=%v"},
+	}
+}
+
+func plugin(path string) Part {
+	return Part{
+		Name:    path[strings.LastIndex(path, "/")+1:],
+		Package: "github.com/containernetworking/plugins/plugins/" + path,
+		Module:  "github.com/containernetworking/plugins",
+		Stamps:  []string{"github.com/containernetworking/plugins/pkg/utils/buildversion.BuildVersion=%v"},
+	}
+}
+
+// All gives the names of all parts, in the order they are built in.
+func All() []string {
+	names := make([]string, len(list))
+	for i, part := range list {
+		names[i] = part.Name
+	}
+	return names
+}
+
+// choose gives the parts of the given names in build order; none means all.
+func choose(names []string) ([]Part, error) {
+	for _, name := range names {
+		if !slices.Contains(All(), name) {
+			return nil, fmt.Errorf("there is no part %q: choose from %s", name, strings.Join(All(), ", "))
+		}
+	}
+	if len(names) == 0 {
+		return slices.Clone(list), nil
+	}
+	var chosen []Part
+	for _, part := range list {
+		if slices.Contains(names, part.Name) {
+			chosen = append(chosen, part)
+		}
+	}
+	return chosen, nil
+}
+
+// buildArgs are the arguments of "go build" but for the output and the package.
+func (p Part) buildArgs(version string) []string {
+	flags := []string{"-s", "-w"}
+	for _, stamp := range p.Stamps {
+		flags = append(flags, "-X", fill(stamp, version))
+	}
+	args := []string{"-buildvcs=false", "-ldflags=" + strings.Join(flags, " ")}
+	if len(p.Tags) > 0 {
+		args = append(args, "-tags="+strings.Join(p.Tags, ","))
+	}
+	return args
+}
+
+// fill puts a version such as v1.36.3 into a stamp.
+func fill(stamp, version string) string {
+	major, rest, _ := strings.Cut(strings.TrimPrefix(version, "v"), ".")
+	minor, _, _ := strings.Cut(rest, ".")
+	return strings.NewReplacer("%major", major, "%minor", minor, "%v", version).Replace(stamp)
+}

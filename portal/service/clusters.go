@@ -1,0 +1,78 @@
+package service
+
+import (
+	"context"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+
+	"github.com/berth-dev/berth/api/v1alpha1"
+	"github.com/berth-dev/berth/internal/errs"
+	"github.com/berth-dev/berth/tenancy"
+)
+
+// restConfig reaches a tenant's cluster with the token of the moment.
+func (s *Service) restConfig(ctx context.Context, tenant string) (*rest.Config, error) {
+	secret, err := s.secret(ctx, tenant, tenancy.AccessSecret)
+	if apierrors.IsNotFound(err) {
+		if _, err := s.liveTenant(ctx, tenant); err != nil {
+			return nil, err
+		}
+		return nil, errs.New(errs.Unavailable, "tenant", "the tenant "+quote(tenant)+" is still being prepared",
+			"Try again in a moment; see how far it is with: berth tenants:info "+tenant)
+	}
+	if err != nil {
+		return nil, translate(err)
+	}
+	endpoint := string(secret.Data[tenancy.AccessKeyEndpoint])
+	if !strings.Contains(endpoint, "://") {
+		endpoint = "https://" + endpoint
+	}
+	return &rest.Config{
+		Host:            endpoint,
+		BearerToken:     string(secret.Data[tenancy.AccessKeyToken]),
+		TLSClientConfig: rest.TLSClientConfig{CAData: secret.Data[tenancy.AccessKeyCA]},
+		UserAgent:       "berth-portal",
+		QPS:             -1,
+	}, nil
+}
+
+// cluster is a client of a tenant's cluster and the app in it.
+func (s *Service) cluster(ctx context.Context, tenant, app string) (kubernetes.Interface, *v1alpha1.App, error) {
+	a, err := s.app(ctx, tenant, app)
+	if err != nil {
+		return nil, nil, err
+	}
+	conf, err := s.restConfig(ctx, tenant)
+	if err != nil {
+		return nil, nil, err
+	}
+	clientset, err := kubernetes.NewForConfig(conf)
+	if err != nil {
+		return nil, nil, errs.Wrap(errs.Internal, err, "the tenant's access is damaged")
+	}
+	return clientset, a, nil
+}
+
+// reach turns an error of a tenant's cluster into one for people.
+func reach(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case apierrors.ReasonForError(err) == "":
+		// No status: the API server itself did not answer.
+		return translateUnreachable(err)
+	case apierrors.IsUnauthorized(err), apierrors.IsForbidden(err):
+		return errs.Wrap(errs.Unavailable, err, "the tenant's access is being renewed: try again in a moment")
+	}
+	return translate(err)
+}
+
+func translateUnreachable(err error) error {
+	if known := errs.CodeOf(err); known != errs.Internal {
+		return err
+	}
+	return errs.Wrap(errs.Unavailable, err, "where the apps run does not answer now: try again in a moment")
+}

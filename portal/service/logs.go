@@ -1,0 +1,170 @@
+package service
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+
+	"github.com/berth-dev/berth/api/v1alpha1"
+	"github.com/berth-dev/berth/internal/errs"
+)
+
+const (
+	defaultTail = 100
+	maxTail     = 10000
+	// maxLine bounds one line; longer ones are cut into several.
+	maxLine = 256 << 10
+)
+
+// LogLine is one line of a process's output.
+type LogLine struct {
+	Time      time.Time
+	Component string
+	Process   string
+	Text      string
+}
+
+// LogOptions choose what to read.
+type LogOptions struct {
+	// Component restricts to one component.
+	Component string
+	// Tail is how many lines of the past; negative means the default.
+	Tail int
+	// Follow goes on with what comes, of processes to come too.
+	Follow bool
+}
+
+// Logs tells the lines of all of an app's processes, the past in order of time. The
+// lines come one at a time, in one goroutine. With Follow it ends only when ctx does
+// or each fails.
+func (s *Service) Logs(ctx context.Context, tenant, name string, opts LogOptions, each func(LogLine) error) error {
+	clientset, app, err := s.cluster(ctx, tenant, name)
+	if err != nil {
+		return err
+	}
+	if opts.Component != "" && !slices.Contains(componentNames(app), opts.Component) {
+		return unknownComponent("component", name, opts.Component, app)
+	}
+	if opts.Tail < 0 {
+		opts.Tail = defaultTail
+	}
+	if opts.Tail > maxTail {
+		return errs.New(errs.Invalid, "tail", "at most 10000 lines can be read at once", "Ask for fewer with -n.")
+	}
+	f := newFollower(clientset.CoreV1().Pods(name), logSelector(name, opts.Component))
+	past, err := f.past(ctx, opts.Tail)
+	if err != nil {
+		return err
+	}
+	for _, line := range past {
+		if err := each(line); err != nil {
+			return err
+		}
+	}
+	if !opts.Follow {
+		return nil
+	}
+	return f.follow(ctx, each)
+}
+
+// logSelector leaves one-off processes out: whoever started one sees its output.
+func logSelector(app, component string) string {
+	selector := v1alpha1.LabelApp + "=" + app + ",!" + v1alpha1.LabelRun
+	if component != "" {
+		selector += "," + v1alpha1.LabelComponent + "=" + component
+	}
+	return selector
+}
+
+// past reads the newest lines of every process and merges them by time.
+func (f *follower) past(ctx context.Context, tail int) ([]LogLine, error) {
+	list, err := f.pods.List(ctx, metav1.ListOptions{LabelSelector: f.selector})
+	if err != nil {
+		return nil, reach(err)
+	}
+	var out []LogLine
+	for i := range list.Items {
+		pod := &list.Items[i]
+		if key, _ := instance(pod); key == "" {
+			continue
+		}
+		// At least one, to know where following goes on.
+		lines := int64(max(tail, 1))
+		err := readLog(ctx, f.pods, pod, &corev1.PodLogOptions{TailLines: &lines, Timestamps: true}, func(line LogLine) error {
+			out = append(out, line)
+			return nil
+		})
+		if err != nil && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		// A process that ended between the two questions has no output to give.
+	}
+	slices.SortStableFunc(out, func(a, b LogLine) int { return a.Time.Compare(b.Time) })
+	for _, line := range out {
+		f.last[line.Process] = line.Time
+	}
+	if len(out) > tail {
+		out = out[len(out)-tail:]
+	}
+	return out, nil
+}
+
+// readLog tells each line of one process's output.
+func readLog(ctx context.Context, pods typedcorev1.PodInterface, pod *corev1.Pod, opts *corev1.PodLogOptions, each func(LogLine) error) error {
+	opts.Container = pod.Spec.Containers[0].Name
+	stream, err := pods.GetLogs(pod.Name, opts).Stream(ctx)
+	if err != nil {
+		return reach(err)
+	}
+	defer stream.Close()
+	component, process := componentOf(pod), processName(pod)
+	return eachLine(stream, func(text string) error {
+		line := LogLine{Component: component, Process: process, Text: text}
+		if stamp, rest, ok := strings.Cut(text, " "); ok {
+			if at, err := time.Parse(time.RFC3339Nano, stamp); err == nil {
+				line.Time, line.Text = at, rest
+			}
+		}
+		return each(line)
+	})
+}
+
+// eachLine splits a stream into lines without their ends, cutting overlong ones.
+func eachLine(r io.Reader, each func(string) error) error {
+	br := bufio.NewReaderSize(r, maxLine)
+	for {
+		raw, err := br.ReadSlice('\n')
+		if len(raw) > 0 {
+			if err := each(strings.TrimRight(string(raw), "\r\n")); err != nil {
+				return err
+			}
+		}
+		switch {
+		case err == nil, err == bufio.ErrBufferFull: //nolint:errorlint // ReadSlice documents this very value
+		case err == io.EOF: //nolint:errorlint // so does io.Reader
+			return nil
+		default:
+			return err
+		}
+	}
+}
+
+// instance identifies one run of a pod's container: a restart is another one. It is
+// empty while there is no output to read.
+func instance(pod *corev1.Pod) (key string, running bool) {
+	if len(pod.Status.ContainerStatuses) == 0 {
+		return "", false
+	}
+	c := pod.Status.ContainerStatuses[0]
+	if c.State.Running == nil && c.State.Terminated == nil {
+		return "", false
+	}
+	return c.ContainerID, c.State.Running != nil
+}

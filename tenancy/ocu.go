@@ -1,0 +1,80 @@
+package tenancy
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/berth-dev/berth/api/v1alpha1"
+)
+
+// Resources of one process of the given size: limits are what the OCUs are worth, the
+// CPU request is the limit divided by the host's overcommit, memory is never
+// overcommitted.
+func Resources(ocus, cpuOvercommit int32) corev1.ResourceRequirements {
+	cpu := int64(ocus) * v1alpha1.OCUMilliCPU
+	memory := *resource.NewQuantity(int64(ocus)*v1alpha1.OCUMemoryBytes, resource.BinarySI)
+	return corev1.ResourceRequirements{
+		Limits: corev1.ResourceList{
+			corev1.ResourceCPU:    *resource.NewMilliQuantity(cpu, resource.DecimalSI),
+			corev1.ResourceMemory: memory,
+		},
+		Requests: corev1.ResourceList{
+			corev1.ResourceCPU:    *resource.NewMilliQuantity(cpuRequest(cpu, cpuOvercommit), resource.DecimalSI),
+			corev1.ResourceMemory: memory,
+		},
+	}
+}
+
+// cpuRequest divides a limit in thousandths of a core; a request is at least 1m, since
+// 0 would mean none.
+func cpuRequest(limit int64, cpuOvercommit int32) int64 {
+	return max(limit/int64(max(cpuOvercommit, 1)), 1)
+}
+
+// AppUsage is how many OCUs an app asks for: OCUs times count over the components of
+// its template. A component without an entry in the formation runs once with one OCU.
+func AppUsage(app *v1alpha1.App) int32 {
+	var sum int32
+	for _, f := range Formation(app) {
+		sum += f.Count * f.OCUs
+	}
+	return sum
+}
+
+// AppSurge is how many OCUs an app needs on top of its usage while all its components
+// roll out at once: one process more for every four, rounded up. Components with a
+// volume stop before they start again and need none.
+func AppSurge(app *v1alpha1.App) int32 {
+	fixed := map[string]bool{}
+	if app.Spec.Template != nil {
+		for _, c := range app.Spec.Template.Components {
+			fixed[c.Name] = len(c.Volumes) > 0
+		}
+	}
+	var sum int32
+	for _, f := range Formation(app) {
+		if !fixed[f.Name] {
+			sum += (f.Count + 3) / 4 * f.OCUs
+		}
+	}
+	return sum
+}
+
+// Formation is how an app's components run, one entry for each component of its
+// template in the template's order.
+func Formation(app *v1alpha1.App) []v1alpha1.ComponentFormation {
+	if app.Spec.Template == nil {
+		return nil
+	}
+	formation := make([]v1alpha1.ComponentFormation, 0, len(app.Spec.Template.Components))
+	for _, c := range app.Spec.Template.Components {
+		entry := v1alpha1.ComponentFormation{Name: c.Name, Count: 1, OCUs: 1}
+		for _, f := range app.Spec.Formation {
+			if f.Name == c.Name {
+				entry = f
+			}
+		}
+		formation = append(formation, entry)
+	}
+	return formation
+}

@@ -1,0 +1,92 @@
+package tenancy
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/berth-dev/berth/api/v1alpha1"
+)
+
+// What a control plane may use of its namespace, its DNS included. The installer sets
+// the same numbers as limits, so that a control plane that is made again always fits
+// into the quota.
+const (
+	ControlPlaneCPULimitMilli = 2000
+	ControlPlaneMemoryRequest = 640 << 20
+	ControlPlaneMemoryLimit   = 1536 << 20
+	ControlPlaneStorageBytes  = 5 << 30
+
+	DNSCPULimitMilli   = 200
+	DNSCPURequestMilli = 10
+	DNSMemoryLimit     = 128 << 20
+	DNSMemoryRequest   = 64 << 20
+
+	// controlPlaneBaseMilli is what a control plane would request without overcommit.
+	controlPlaneBaseMilli = 500
+)
+
+// ControlPlaneCPURequestMilli is the CPU a control plane asks of a host, in
+// thousandths of a core. It is never less than what an idle one burns.
+func ControlPlaneCPURequestMilli(cpuOvercommit int32) int64 {
+	return max(cpuRequest(controlPlaneBaseMilli, cpuOvercommit), 50)
+}
+
+// RunOCUs is how much one-off processes may use on top of the plan.
+const RunOCUs = 2
+
+// Headroom is how many OCUs the namespace's quota has on top of the plan: what the
+// largest app needs to roll out while everything else runs, and one-off processes. It
+// is at most the plan once more.
+func Headroom(plan *v1alpha1.Plan, apps []v1alpha1.App) int32 {
+	var surge int32
+	for i := range apps {
+		surge = max(surge, AppSurge(&apps[i]))
+	}
+	return min(surge+RunOCUs, max(plan.Spec.OCUs, RunOCUs))
+}
+
+// Quota is what the pods in vc-<id> may use together: the plan, the headroom and the
+// control plane itself, which lives in the same namespace. The exact limit in OCUs is
+// checked on the App; this is the backstop for what a tenant creates by other ways.
+func Quota(plan *v1alpha1.Plan, headroom, cpuOvercommit int32) corev1.ResourceList {
+	ocus := int64(plan.Spec.OCUs) + int64(headroom)
+	pods := int64(plan.Spec.MaxPods)
+	cpu := ocus * v1alpha1.OCUMilliCPU
+	memory := ocus*v1alpha1.OCUMemoryBytes + DNSMemoryLimit
+
+	storage := plan.Spec.Storage.DeepCopy()
+	storage.Add(*resource.NewQuantity(ControlPlaneStorageBytes, resource.BinarySI))
+
+	count := func(n int64) resource.Quantity { return *resource.NewQuantity(n, resource.DecimalSI) }
+	milli := func(n int64) resource.Quantity { return *resource.NewMilliQuantity(n, resource.DecimalSI) }
+	bytes := func(n int64) resource.Quantity { return *resource.NewQuantity(n, resource.BinarySI) }
+	return corev1.ResourceList{
+		corev1.ResourceLimitsCPU:    milli(cpu + ControlPlaneCPULimitMilli + DNSCPULimitMilli),
+		corev1.ResourceLimitsMemory: bytes(memory + ControlPlaneMemoryLimit),
+		// Each pod's request is rounded up to at least 1m, hence one for every pod.
+		corev1.ResourceRequestsCPU: milli(cpuRequest(cpu, cpuOvercommit) + pods +
+			ControlPlaneCPURequestMilli(cpuOvercommit) + DNSCPURequestMilli),
+		corev1.ResourceRequestsMemory:  bytes(memory + ControlPlaneMemoryRequest),
+		corev1.ResourceRequestsStorage: storage,
+		// One for the control plane; headroom's pods are bounded by their OCUs.
+		corev1.ResourcePods:                   count(pods + int64(headroom) + 1),
+		corev1.ResourceServices:               count(2*pods + 20),
+		corev1.ResourceServicesNodePorts:      count(0),
+		corev1.ResourceServicesLoadBalancers:  count(0),
+		corev1.ResourcePersistentVolumeClaims: count(pods + 1),
+		// What pods refer to is copied to the host, together with a token for each pod.
+		corev1.ResourceSecrets:    count(5*pods + 100),
+		corev1.ResourceConfigMaps: count(5*pods + 100),
+	}
+}
+
+// ContainerDefaults are the limits and requests of a container that names none: one
+// OCU, as for a component without a formation.
+func ContainerDefaults(cpuOvercommit int32) corev1.LimitRangeItem {
+	one := Resources(1, cpuOvercommit)
+	return corev1.LimitRangeItem{
+		Type:           corev1.LimitTypeContainer,
+		Default:        one.Limits,
+		DefaultRequest: one.Requests,
+	}
+}

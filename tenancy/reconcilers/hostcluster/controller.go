@@ -1,0 +1,123 @@
+package hostcluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/berth-dev/berth/api/v1alpha1"
+	"github.com/berth-dev/berth/tenancy"
+	"github.com/berth-dev/berth/tenancy/reconcilers/kit"
+)
+
+// Options are what a Reconciler needs.
+type Options struct {
+	// Client may read from a cache.
+	Client client.Client
+	// Installer knows what a new member would be made of.
+	Installer tenancy.Installer
+	// Clock tells the time.
+	Clock clock.PassiveClock
+}
+
+// Reconciler reconciles HostClusters.
+type Reconciler struct {
+	Options
+	young young
+}
+
+// New makes a Reconciler.
+func New(options Options) *Reconciler { return &Reconciler{Options: options} }
+
+// Register adds the Reconciler to a manager.
+func (r *Reconciler) Register(mgr manager.Manager) error {
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("hostcluster").
+		For(&v1alpha1.HostCluster{}).
+		Watches(&v1alpha1.VirtualCluster{}, handler.EnqueueRequestsFromMapFunc(ofVirtualCluster)).
+		Watches(&v1alpha1.Tenant{}, handler.EnqueueRequestsFromMapFunc(r.ofTenant)).
+		Complete(r)
+}
+
+// Reconcile implements reconcile.Reconciler.
+func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	host := &v1alpha1.HostCluster{}
+	if err := r.Client.Get(ctx, request.NamespacedName, host); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if host.DeletionTimestamp == nil && controllerutil.AddFinalizer(host, v1alpha1.Finalizer) {
+		if err := r.Client.Update(ctx, host); err != nil {
+			return ctrl.Result{}, fmt.Errorf("adding the finalizer: %w", err)
+		}
+	}
+	before := host.DeepCopy()
+	stock, err := r.keep(ctx, host)
+	report(host, stock, err)
+	gauge(host)
+	if statusErr := r.patchStatus(ctx, before, host); statusErr != nil {
+		return ctrl.Result{}, errors.Join(err, statusErr)
+	}
+	if host.DeletionTimestamp != nil && err == nil && stock.all == 0 {
+		return ctrl.Result{}, r.letGo(ctx, host)
+	}
+	if err == nil && stock.starting > 0 {
+		return ctrl.Result{RequeueAfter: startLimit}, nil // One of them may be stuck by then.
+	}
+	return kit.Next(err)
+}
+
+func (r *Reconciler) patchStatus(ctx context.Context, before, after *v1alpha1.HostCluster) error {
+	if equality.Semantic.DeepEqual(before.Status, after.Status) {
+		return nil
+	}
+	if err := r.Client.Status().Patch(ctx, after, client.MergeFrom(before)); err != nil {
+		return fmt.Errorf("writing the status: %w", err)
+	}
+	return nil
+}
+
+func (r *Reconciler) letGo(ctx context.Context, host *v1alpha1.HostCluster) error {
+	if !controllerutil.RemoveFinalizer(host, v1alpha1.Finalizer) {
+		return nil
+	}
+	if err := r.Client.Update(ctx, host); err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("removing the finalizer: %w", err)
+	}
+	return nil
+}
+
+func ofVirtualCluster(_ context.Context, object client.Object) []reconcile.Request {
+	vc, ok := object.(*v1alpha1.VirtualCluster)
+	if !ok {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: client.ObjectKey{Name: vc.Spec.HostCluster}}}
+}
+
+// ofTenant finds the hosts that may have to make a cluster for a tenant: all, while
+// it has none.
+func (r *Reconciler) ofTenant(ctx context.Context, object client.Object) []reconcile.Request {
+	tenant, ok := object.(*v1alpha1.Tenant)
+	if !ok || !waits(tenant) {
+		return nil
+	}
+	var hosts v1alpha1.HostClusterList
+	if err := r.Client.List(ctx, &hosts); err != nil {
+		return nil
+	}
+	requests := make([]reconcile.Request, 0, len(hosts.Items))
+	for i := range hosts.Items {
+		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&hosts.Items[i])})
+	}
+	return requests
+}

@@ -1,0 +1,113 @@
+package tenant
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/berth-dev/berth/api/v1alpha1"
+	"github.com/berth-dev/berth/internal/steps"
+	"github.com/berth-dev/berth/tenancy"
+	"github.com/berth-dev/berth/tenancy/reconcilers/kit"
+)
+
+const (
+	// tokenLife is how long the portal's token is good; it is renewed when half is gone.
+	tokenLife = time.Hour
+	// renewEarly is how much of its life is left when a token is renewed.
+	renewEarly = tokenLife / 2
+)
+
+// giveAccess keeps a token in the management namespace with which the portal may do
+// in the tenant's cluster what it must, and nothing else.
+func (r *Reconciler) giveAccess(ctx context.Context, t *v1alpha1.Tenant, seen *observed) error {
+	now := r.Clock.Now()
+	secret := &corev1.Secret{}
+	key := client.ObjectKey{Namespace: v1alpha1.ManagementNamespace(t.Name), Name: tenancy.AccessSecret}
+	if err := client.IgnoreNotFound(r.Live.Get(ctx, key, secret)); err != nil {
+		return fmt.Errorf("reading the access: %w", err)
+	}
+	if left := goodFor(secret, seen.cluster, now); left > renewEarly {
+		seen.renewIn = left - renewEarly
+		return nil
+	}
+	if !meta.IsStatusConditionTrue(seen.cluster.Status.Conditions, v1alpha1.ConditionControlPlaneReady) {
+		// Its events lead to the next look.
+		return steps.Wait(v1alpha1.ReasonWaiting, "The cluster is starting", lookAgain)
+	}
+	token, err := r.token(ctx, seen.cluster.Name)
+	if err != nil {
+		return err
+	}
+	expires := token.Status.ExpirationTimestamp.Time
+	if err := kit.Apply(ctx, r.Client, accessSecret(key, t.Name, seen.cluster, token)); err != nil {
+		return err
+	}
+	seen.renewIn = max(expires.Sub(now)-renewEarly, time.Minute)
+	return nil
+}
+
+// token prepares the accounts in the tenant's cluster and asks for the portal's token.
+func (r *Reconciler) token(ctx context.Context, id string) (*authenticationv1.TokenRequest, error) {
+	inside, err := r.Clusters.Client(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	for _, object := range accounts() {
+		if err := kit.Apply(ctx, inside, object); err != nil {
+			return nil, fmt.Errorf("in the tenant's cluster: %w", err)
+		}
+	}
+	seconds := int64(tokenLife / time.Second)
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &seconds}}
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{
+		Namespace: tenancy.SystemNamespace, Name: tenancy.PortalAccount,
+	}}
+	if err := inside.SubResource("token").Create(ctx, account, request); err != nil {
+		if apierrors.IsNotFound(err) {
+			return nil, steps.Wait(v1alpha1.ReasonProgressing, "The access is being prepared", time.Second)
+		}
+		return nil, fmt.Errorf("asking for the portal's token: %w", err)
+	}
+	return request, nil
+}
+
+// goodFor is how long the access in a Secret is still good for a cluster; zero when it
+// is not, or is another cluster's.
+func goodFor(secret *corev1.Secret, vc *v1alpha1.VirtualCluster, now time.Time) time.Duration {
+	expires, err := time.Parse(time.RFC3339, string(secret.Data[tenancy.AccessKeyExpires]))
+	if err != nil || string(secret.Data[tenancy.AccessKeyEndpoint]) != tenancy.Endpoint(vc.Name) ||
+		string(secret.Data[tenancy.AccessKeyCA]) != string(vc.Status.CABundle) || len(secret.Data[tenancy.AccessKeyToken]) == 0 {
+		return 0
+	}
+	return max(expires.Sub(now), 0)
+}
+
+func accessSecret(
+	key client.ObjectKey, tenant string, vc *v1alpha1.VirtualCluster, token *authenticationv1.TokenRequest,
+) *corev1.Secret {
+	return &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: key.Namespace,
+			Name:      key.Name,
+			Labels: map[string]string{
+				v1alpha1.LabelTenant:         tenant,
+				v1alpha1.LabelVirtualCluster: vc.Name,
+			},
+		},
+		Type: corev1.SecretTypeOpaque,
+		Data: map[string][]byte{
+			tenancy.AccessKeyEndpoint: []byte(tenancy.Endpoint(vc.Name)),
+			tenancy.AccessKeyCA:       vc.Status.CABundle,
+			tenancy.AccessKeyToken:    []byte(token.Status.Token),
+			tenancy.AccessKeyExpires:  []byte(token.Status.ExpirationTimestamp.UTC().Format(time.RFC3339)),
+		},
+	}
+}

@@ -1,0 +1,151 @@
+package tenant
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/berth-dev/berth/api/v1alpha1"
+	"github.com/berth-dev/berth/internal/errs"
+	"github.com/berth-dev/berth/internal/steps"
+	"github.com/berth-dev/berth/tenancy"
+)
+
+// lookAgain is the slow look of a tenant that waits, besides the events of clusters.
+const lookAgain = time.Minute
+
+// annotationClaim names the cluster that the tenant is about to claim or has claimed.
+// It is written before the claim, by an update that fails if another pass wrote
+// meanwhile: so there is never more than one cluster to look at, and none is forgotten.
+const annotationClaim = "berth.dev/claim"
+
+// bind finds the tenant's cluster or claims one.
+func (r *Reconciler) bind(ctx context.Context, t *v1alpha1.Tenant, seen *observed) error {
+	chosen, err := r.chosen(ctx, t)
+	if err != nil {
+		return err
+	}
+	if chosen != nil && tenancy.ClaimedBy(chosen, t.UID) {
+		seen.cluster = chosen
+		return nil
+	}
+	if _, err := r.plan(ctx, t); err != nil {
+		return err // A tenant without limits would have the whole host.
+	}
+	var candidates []v1alpha1.VirtualCluster
+	if chosen != nil {
+		candidates = append(candidates, *chosen) // An earlier pass was cut short before the claim.
+	}
+	var clusters v1alpha1.VirtualClusterList
+	if err := r.Client.List(ctx, &clusters); err != nil {
+		return fmt.Errorf("listing virtual clusters: %w", err)
+	}
+	var hosts v1alpha1.HostClusterList
+	if err := r.Client.List(ctx, &hosts); err != nil {
+		return fmt.Errorf("listing host clusters: %w", err)
+	}
+	candidates = append(candidates, tenancy.Candidates(clusters.Items, hosts.Items, t.Spec.Region)...)
+	for i := range candidates {
+		claimed, err := r.claim(ctx, t, &candidates[i])
+		if err != nil {
+			return err
+		}
+		if claimed {
+			seen.cluster = &candidates[i]
+			return nil
+		}
+	}
+	reason, message := tenancy.WhyNone(clusters.Items, hosts.Items, t.Spec.Region)
+	return steps.Wait(reason, message, lookAgain)
+}
+
+// chosen is the cluster an earlier pass chose, if it is this tenant's or still free.
+func (r *Reconciler) chosen(ctx context.Context, t *v1alpha1.Tenant) (*v1alpha1.VirtualCluster, error) {
+	id := cmp.Or(t.Annotations[annotationClaim], t.Status.VirtualCluster)
+	if id == "" {
+		return nil, nil
+	}
+	vc := &v1alpha1.VirtualCluster{}
+	if err := r.Client.Get(ctx, client.ObjectKey{Name: id}, vc); err != nil {
+		return nil, client.IgnoreNotFound(err)
+	}
+	if vc.Spec.ClaimRef == nil {
+		// The cache may be older than the claim.
+		if err := r.Live.Get(ctx, client.ObjectKey{Name: id}, vc); err != nil {
+			return nil, client.IgnoreNotFound(err)
+		}
+	}
+	if vc.DeletionTimestamp == nil && tenancy.ClaimedBy(vc, t.UID) || tenancy.Claimable(vc) {
+		return vc, nil
+	}
+	return nil, nil
+}
+
+// claim tries to bind one cluster: first it writes down which, then it binds it. The
+// update carries the version the cluster was seen with: of two tenants that try, one
+// succeeds.
+func (r *Reconciler) claim(ctx context.Context, t *v1alpha1.Tenant, vc *v1alpha1.VirtualCluster) (bool, error) {
+	if t.Annotations[annotationClaim] != vc.Name {
+		if t.Annotations == nil {
+			t.Annotations = map[string]string{}
+		}
+		t.Annotations[annotationClaim] = vc.Name
+		if err := r.Client.Update(ctx, t); err != nil {
+			return false, fmt.Errorf("choosing virtual cluster %s: %w", vc.Name, err)
+		}
+	}
+	vc.Spec.ClaimRef = &v1alpha1.ClaimRef{Name: t.Name, UID: t.UID}
+	err := r.Client.Update(ctx, vc)
+	switch {
+	case err == nil:
+		return true, nil
+	case apierrors.IsConflict(err), apierrors.IsNotFound(err), apierrors.IsInvalid(err):
+		return r.claimedAfterAll(ctx, t, vc)
+	default:
+		// It may have succeeded all the same; the next pass looks.
+		return false, fmt.Errorf("claiming virtual cluster %s: %w", vc.Name, err)
+	}
+}
+
+// claimedAfterAll looks at the API server after a claim was refused. Mostly somebody
+// was faster; but where only the status changed meanwhile, the cluster is still free,
+// and moving on would leave it to be claimed by nobody else but a later pass.
+func (r *Reconciler) claimedAfterAll(ctx context.Context, t *v1alpha1.Tenant, vc *v1alpha1.VirtualCluster) (bool, error) {
+	fresh := &v1alpha1.VirtualCluster{}
+	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(vc), fresh); err != nil {
+		return false, client.IgnoreNotFound(err)
+	}
+	if tenancy.Claimable(fresh) {
+		fresh.Spec.ClaimRef = &v1alpha1.ClaimRef{Name: t.Name, UID: t.UID}
+		if err := r.Client.Update(ctx, fresh); err != nil && !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
+			return false, fmt.Errorf("claiming virtual cluster %s: %w", vc.Name, err)
+		} else if err == nil {
+			*vc = *fresh
+			return true, nil
+		}
+		return false, nil
+	}
+	if fresh.DeletionTimestamp == nil && tenancy.ClaimedBy(fresh, t.UID) {
+		*vc = *fresh
+		return true, nil
+	}
+	return false, nil
+}
+
+// plan is the tenant's plan.
+func (r *Reconciler) plan(ctx context.Context, t *v1alpha1.Tenant) (*v1alpha1.Plan, error) {
+	plan := &v1alpha1.Plan{}
+	err := r.Client.Get(ctx, client.ObjectKey{Name: t.Spec.Plan}, plan)
+	if apierrors.IsNotFound(err) {
+		return nil, steps.Stall(v1alpha1.ReasonPlanNotFound, errs.New(errs.NotFound, "spec.plan",
+			"there is no plan "+t.Spec.Plan, "choose one that exists"))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the plan: %w", err)
+	}
+	return plan, nil
+}

@@ -1,0 +1,245 @@
+package tenancy
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/berth-dev/berth/api/v1alpha1"
+)
+
+func TestAnIDIsEightCharactersALetterFirst(t *testing.T) {
+	pattern := regexp.MustCompile(`^[a-z][a-z0-9]{7}$`)
+	seen := map[string]bool{}
+	for range 2000 {
+		id, err := NewID()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !pattern.MatchString(id) {
+			t.Fatalf("%q is no id", id)
+		}
+		if seen[id] {
+			t.Fatalf("%q came twice", id)
+		}
+		seen[id] = true
+	}
+}
+
+func TestATenantsNameIs(t *testing.T) {
+	for name, taken := range map[string]bool{
+		"shop": true, "a": true, "my-shop-2": true, strings.Repeat("a", 30): true,
+		"": false, "Shop": false, "2shop": false, "shop-": false, "my--shop": false, "my_shop": false,
+		strings.Repeat("a", 31): false, "api": false, "k8s": false, "my-builder": false,
+	} {
+		if err := CheckTenantName(name); (err == nil) != taken {
+			t.Errorf("%q: %v, want it taken: %t", name, err, taken)
+		}
+	}
+}
+
+func TestAnAppsNameIsANamespaceToo(t *testing.T) {
+	for _, name := range []string{"default", "kube-system", "kube-web", "berth-system", "www"} {
+		if CheckAppName(name) == nil {
+			t.Errorf("%q was taken", name)
+		}
+	}
+}
+
+func TestHostNames(t *testing.T) {
+	long := strings.Repeat("c", 30)
+	other := PortHost("metrics-port-1", long, strings.Repeat("a", 29)+"b", "shop", "berth.localhost")
+	for got, want := range map[string]string{
+		AppHost("web", "shop", "berth.localhost"):                  "web.shop.berth.localhost",
+		ComponentHost("api", "web", "shop", "berth.localhost"):     "api--web.shop.berth.localhost",
+		PortHost("admin", "api", "web", "shop", "berth.localhost"): "admin--api--web.shop.berth.localhost",
+		ClusterHost("k3x9m2pq", "berth.localhost"):                 "k3x9m2pq.k8s.berth.localhost",
+		URL("web.shop.berth.localhost", 8443):                      "https://web.shop.berth.localhost:8443",
+		URL("web.shop.example.com", 443):                           "https://web.shop.example.com",
+		Endpoint("k3x9m2pq"):                                       "k3x9m2pq.vc-k3x9m2pq.svc:443",
+	} {
+		if got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+	label, _, _ := strings.Cut(PortHost("metrics-port-1", long, strings.Repeat("a", 30), "shop", "berth.localhost"), ".")
+	if len(label) > 63 {
+		t.Errorf("label %s is longer than DNS allows", label)
+	}
+	if strings.HasPrefix(other, label+".") {
+		t.Error("two apps have the same host name")
+	}
+}
+
+func TestAProcessGetsWhatItsOCUsAreWorth(t *testing.T) {
+	for name, test := range map[string]struct {
+		ocus, overcommit    int32
+		limit, request, mem string
+	}{
+		"one, requests equal limits":    {1, 1, "100m", "100m", "1Gi"},
+		"four, ten times overcommitted": {4, 10, "400m", "40m", "4Gi"},
+		"a request is never zero":       {1, 100, "100m", "1m", "1Gi"},
+		"an unset overcommit is one":    {2, 0, "200m", "200m", "2Gi"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := Resources(test.ocus, test.overcommit)
+			for what, pair := range map[string][2]resource.Quantity{
+				"cpu limit":      {got.Limits[corev1.ResourceCPU], resource.MustParse(test.limit)},
+				"cpu request":    {got.Requests[corev1.ResourceCPU], resource.MustParse(test.request)},
+				"memory limit":   {got.Limits[corev1.ResourceMemory], resource.MustParse(test.mem)},
+				"memory request": {got.Requests[corev1.ResourceMemory], resource.MustParse(test.mem)},
+			} {
+				if pair[0].Cmp(pair[1]) != 0 {
+					t.Errorf("%s %s, want %s", what, pair[0].String(), pair[1].String())
+				}
+			}
+		})
+	}
+}
+
+func app(components []v1alpha1.Component, formation ...v1alpha1.ComponentFormation) v1alpha1.App {
+	return v1alpha1.App{Spec: v1alpha1.AppSpec{
+		Template:  &v1alpha1.AppTemplate{Components: components},
+		Formation: formation,
+	}}
+}
+
+func TestUsageAndSurgeOfAnApp(t *testing.T) {
+	volume := []v1alpha1.Volume{{Name: "data"}}
+	for name, test := range map[string]struct {
+		app          v1alpha1.App
+		usage, surge int32
+	}{
+		"not deployed":                      {v1alpha1.App{}, 0, 0},
+		"a component runs once by itself":   {app([]v1alpha1.Component{{Name: "web"}}), 1, 1},
+		"one process more for every four":   {app([]v1alpha1.Component{{Name: "web"}}, v1alpha1.ComponentFormation{Name: "web", Count: 5, OCUs: 2}), 10, 4},
+		"a stopped component needs nothing": {app([]v1alpha1.Component{{Name: "web"}}, v1alpha1.ComponentFormation{Name: "web", OCUs: 2}), 0, 0},
+		"a component with a volume does not surge": {
+			app([]v1alpha1.Component{{Name: "db", Volumes: volume}, {Name: "web"}}, v1alpha1.ComponentFormation{Name: "db", Count: 1, OCUs: 4}), 5, 1,
+		},
+		"a formation of a component that left counts for nothing": {
+			app([]v1alpha1.Component{{Name: "web"}}, v1alpha1.ComponentFormation{Name: "old", Count: 9, OCUs: 9}), 1, 1,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := AppUsage(&test.app); got != test.usage {
+				t.Errorf("usage %d, want %d", got, test.usage)
+			}
+			if got := AppSurge(&test.app); got != test.surge {
+				t.Errorf("surge %d, want %d", got, test.surge)
+			}
+		})
+	}
+}
+
+func TestTheQuotaHoldsThePlanTheControlPlaneAndTheHeadroom(t *testing.T) {
+	plan := &v1alpha1.Plan{Spec: v1alpha1.PlanSpec{OCUs: 10, Storage: resource.MustParse("20Gi"), MaxPods: 50}}
+	quota := Quota(plan, 4, 10)
+	for name, want := range map[corev1.ResourceName]string{
+		corev1.ResourceLimitsCPU:             "3600m",   // 14 OCUs + 2000m + 200m
+		corev1.ResourceLimitsMemory:          "16000Mi", // 14 Gi + 1536 Mi + 128 Mi
+		corev1.ResourceRequestsCPU:           "250m",    // 140m + 50 pods + 50m + 10m
+		corev1.ResourceRequestsMemory:        "15104Mi", // 14 Gi + 640 Mi + 128 Mi
+		corev1.ResourceRequestsStorage:       "25Gi",
+		corev1.ResourcePods:                  "55",
+		corev1.ResourceServicesNodePorts:     "0",
+		corev1.ResourceServicesLoadBalancers: "0",
+	} {
+		got := quota[name]
+		if got.Cmp(resource.MustParse(want)) != 0 {
+			t.Errorf("%s is %s, want %s", name, got.String(), want)
+		}
+	}
+}
+
+func TestTheHeadroomIsTheLargestRolloutAndNeverMoreThanThePlanAgain(t *testing.T) {
+	plan := &v1alpha1.Plan{Spec: v1alpha1.PlanSpec{OCUs: 10}}
+	web := []v1alpha1.Component{{Name: "web"}}
+	small := app(web, v1alpha1.ComponentFormation{Name: "web", Count: 1, OCUs: 3})
+	huge := app(web, v1alpha1.ComponentFormation{Name: "web", Count: 1, OCUs: 100})
+	for name, test := range map[string]struct {
+		apps []v1alpha1.App
+		want int32
+	}{
+		"no app: runs alone":         {nil, RunOCUs},
+		"the largest app, not all":   {[]v1alpha1.App{small, small}, 3 + RunOCUs},
+		"at most the plan once more": {[]v1alpha1.App{huge}, 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := Headroom(plan, test.apps); got != test.want {
+				t.Errorf("%d, want %d", got, test.want)
+			}
+		})
+	}
+}
+
+func cluster(name, host string, age time.Duration, change func(*v1alpha1.VirtualCluster)) v1alpha1.VirtualCluster {
+	made := v1alpha1.VirtualCluster{ObjectMeta: metav1.ObjectMeta{
+		Name: name, CreationTimestamp: metav1.NewTime(time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC).Add(-age)),
+	}}
+	made.Spec.HostCluster = host
+	made.Status.Phase = v1alpha1.VirtualClusterAvailable
+	if change != nil {
+		change(&made)
+	}
+	return made
+}
+
+func TestACandidateIsReadyUnboundAndInTheRegionOldestFirst(t *testing.T) {
+	hosts := []v1alpha1.HostCluster{
+		{ObjectMeta: metav1.ObjectMeta{Name: "eu"}, Spec: v1alpha1.HostClusterSpec{Region: "eu", Pool: v1alpha1.PoolSpec{MaxClusters: 10}}},
+		{ObjectMeta: metav1.ObjectMeta{Name: "us"}, Spec: v1alpha1.HostClusterSpec{Region: "us", Pool: v1alpha1.PoolSpec{MaxClusters: 1}}},
+	}
+	clusters := []v1alpha1.VirtualCluster{
+		cluster("young", "eu", time.Minute, nil),
+		cluster("old", "eu", time.Hour, nil),
+		cluster("american", "us", 2*time.Hour, nil),
+		cluster("nowhere", "gone", 3*time.Hour, nil),
+		cluster("starting", "eu", 4*time.Hour, func(c *v1alpha1.VirtualCluster) { c.Status.Phase = v1alpha1.VirtualClusterPending }),
+		cluster("leaving", "eu", 4*time.Hour, func(c *v1alpha1.VirtualCluster) { c.DeletionTimestamp = &metav1.Time{} }),
+		cluster("bound", "eu", 4*time.Hour, func(c *v1alpha1.VirtualCluster) { c.Spec.ClaimRef = &v1alpha1.ClaimRef{Name: "shop", UID: "1"} }),
+	}
+	for region, want := range map[string][]string{
+		"eu": {"old", "young"}, "": {"american", "old", "young"}, "asia": nil,
+	} {
+		var got []string
+		for _, c := range Candidates(clusters, hosts, region) {
+			got = append(got, c.Name)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("region %q (-want +got):\n%s", region, diff)
+		}
+	}
+}
+
+func TestWhyThereIsNoCandidate(t *testing.T) {
+	hosts := []v1alpha1.HostCluster{{
+		ObjectMeta: metav1.ObjectMeta{Name: "eu"},
+		Spec:       v1alpha1.HostClusterSpec{Region: "eu", Pool: v1alpha1.PoolSpec{MaxClusters: 1}},
+	}}
+	full := []v1alpha1.VirtualCluster{cluster("a", "eu", 0, func(c *v1alpha1.VirtualCluster) { c.Spec.ClaimRef = &v1alpha1.ClaimRef{UID: "1"} })}
+	for name, test := range map[string]struct {
+		clusters []v1alpha1.VirtualCluster
+		hosts    []v1alpha1.HostCluster
+		region   string
+		want     string
+	}{
+		"one can be made":          {nil, hosts, "eu", v1alpha1.ReasonQueued},
+		"one is starting":          {[]v1alpha1.VirtualCluster{cluster("a", "eu", 0, nil)}, hosts, "eu", v1alpha1.ReasonQueued},
+		"the host is full":         {full, hosts, "eu", v1alpha1.ReasonNoCapacity},
+		"nobody serves the region": {nil, hosts, "asia", v1alpha1.ReasonNoCapacity},
+		"there is no host":         {nil, nil, "", v1alpha1.ReasonNoCapacity},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got, message := WhyNone(test.clusters, test.hosts, test.region); got != test.want || message == "" {
+				t.Errorf("%s (%q), want %s", got, message, test.want)
+			}
+		})
+	}
+}
