@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -93,7 +94,7 @@ func (s *Service) PatchApp(ctx context.Context, tenant, name string, patch AppPa
 // Restart restarts every process of an app.
 func (s *Service) Restart(ctx context.Context, tenant, name string) (*Change, error) {
 	// The API keeps whole seconds; two restarts within one are one.
-	now := metav1.NewTime(s.Clock.Now().Truncate(1e9))
+	now := metav1.NewTime(s.Clock.Now().Truncate(time.Second))
 	return s.do(ctx, edit{
 		tenant: tenant, app: name, reason: "restarted",
 		apply: func(app *v1alpha1.App) error {

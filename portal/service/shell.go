@@ -12,6 +12,8 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/remotecommand"
+
+	"github.com/berth-dev/berth/internal/errs"
 )
 
 // quietPeriod is how long a fresh terminal may stay silent before what it wrote ahead
@@ -52,13 +54,18 @@ func (s *Service) Shell(ctx context.Context, tenant, app string, in Run, term Te
 	if err != nil {
 		return 0, err
 	}
-	if err := attach(ctx, clientset, conf, pod, term); err != nil && ctx.Err() != nil {
+	broken := attach(ctx, clientset, conf, pod, term)
+	if ctx.Err() != nil {
 		return 0, ctx.Err()
 	}
 	// Also after a broken attachment the process may have ended by itself.
 	ended, cancel := context.WithTimeout(ctx, cleanTimeout)
 	defer cancel()
-	return awaitExit(ended, clientset, pod)
+	exitCode, err = awaitExit(ended, clientset, pod)
+	if err != nil && broken != nil {
+		return 0, errs.Wrap(errs.Unavailable, broken, "the connection to the process was lost")
+	}
+	return exitCode, err
 }
 
 // attach joins the person's terminal to the process's.

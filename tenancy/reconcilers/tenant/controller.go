@@ -107,6 +107,9 @@ func (r *Reconciler) reconcile(ctx context.Context, t *v1alpha1.Tenant, seen *ob
 	if seen.name = r.ensureNamespace(ctx, t); seen.name != nil {
 		return
 	}
+	if seen.name = r.letPortalIn(ctx, t); seen.name != nil {
+		return
+	}
 	if seen.bound = r.bind(ctx, t, seen); seen.bound != nil {
 		return
 	}

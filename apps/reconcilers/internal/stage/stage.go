@@ -78,7 +78,7 @@ func (c *Clusters) Forget(string) {}
 // New sets a stage up. The names come from the test's, so that tests do not meet.
 func New(tb testing.TB) *Stage {
 	tb.Helper()
-	env := kubetest.Start(tb)
+	env := unhurried(tb, kubetest.Start(tb))
 	digest := sha256.Sum256([]byte(tb.Name()))
 	unique := hex.EncodeToString(digest[:])
 	s := &Stage{
@@ -91,6 +91,19 @@ func New(tb testing.TB) *Stage {
 	s.objects(unique[:7])
 	s.Start(env.Client)
 	return s
+}
+
+// unhurried makes a client that nothing holds back: the default of five requests a
+// second is for people.
+func unhurried(tb testing.TB, env *kubetest.Env) *kubetest.Env {
+	tb.Helper()
+	config := rest.CopyConfig(env.Config)
+	config.QPS = -1
+	c, err := client.New(config, client.Options{Scheme: env.Scheme})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return &kubetest.Env{Config: config, Client: c, Scheme: env.Scheme}
 }
 
 // Start makes both reconcilers, as a controller does that was just started, with a
