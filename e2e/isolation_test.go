@@ -116,7 +116,7 @@ func newNeighbour(t *testing.T, name string) *neighbour {
 	berth.tenant(t, name, "small")
 	berth.apply(t, name, helloApp)
 	n := &neighbour{name: name, kubeconfig: filepath.Join(t.TempDir(), "kubeconfig")}
-	berth.berth(t, "kubeconfig", "-t", name, "--output", n.kubeconfig)
+	berth.berth(t, "kubeconfig", "-t", name, "--file", n.kubeconfig)
 	var tenant berthv1.Tenant
 	if err := berth.host.Get(t.Context(), client.ObjectKey{Name: name}, &tenant); err != nil {
 		t.Fatal(err)

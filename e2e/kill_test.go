@@ -129,7 +129,7 @@ func processes(program, environment string) []int {
 func TestControlPlaneComesBack(t *testing.T) {
 	berth.tenant(t, "comeback", "small")
 	config := filepath.Join(t.TempDir(), "kubeconfig")
-	berth.berth(t, "kubeconfig", "-t", "comeback", "--output", config)
+	berth.berth(t, "kubeconfig", "-t", "comeback", "--file", config)
 	if out, err := berth.kubectl(config, "create", "configmap", "kept", "--from-literal=a=b"); err != nil {
 		t.Fatalf("creating an object: %s", out)
 	}

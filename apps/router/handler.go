@@ -3,6 +3,7 @@ package router
 import (
 	"crypto/rand"
 	"errors"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -62,7 +63,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 // find looks the request's host up, and says what to answer when there is nothing to
 // pass the request to.
 func (h *handler) find(r *http.Request, x *exchange) *problem {
-	host, ok := table.ParseHost(r.Host)
+	host, ok := requestHost(r)
 	if !ok {
 		return &problemBadHost
 	}
@@ -84,6 +85,15 @@ func (h *handler) find(r *http.Request, x *exchange) *problem {
 		return &problemNotReady
 	}
 	return nil
+}
+
+// requestHost is the host a request is for. A client that dials an address and names the
+// host in the TLS handshake alone, as kubectl does with tls-server-name, means the latter.
+func requestHost(r *http.Request) (string, bool) {
+	if name, _, err := net.SplitHostPort(r.Host); err == nil && net.ParseIP(name) != nil {
+		return table.ParseHost(serverName(r))
+	}
+	return table.ParseHost(r.Host)
 }
 
 func serverName(r *http.Request) string {

@@ -157,6 +157,16 @@ func TestARequestForAnotherHostThanTheConnectionsIsSentBack(t *testing.T) {
 	}
 }
 
+func TestAClientThatDialsAnAddressIsForTheHostOfItsHandshake(t *testing.T) {
+	e := start(t, "")
+	e.serve("web", shop, app(t, say("shop")))
+	r := request(t, http.MethodGet, "https://"+shop+"/", http.NoBody)
+	r.Host = "127.0.0.1:8443"
+	if got := do(t, e.client(t, false), r); got.status != http.StatusOK || got.body != "shop" {
+		t.Errorf("status %d %q, want the host of the handshake", got.status, got.body)
+	}
+}
+
 func TestARefusedConnectionIsRetriedElsewhere(t *testing.T) {
 	e := start(t, "")
 	var got atomic.Int64

@@ -23,6 +23,9 @@ func startServer(ctx context.Context, binaries, dir string) (*rest.Config, error
 	kine, err := run(filepath.Join(binaries, "kine"), dir,
 		"--endpoint=sqlite://"+filepath.Join(dir, "state.db")+sqliteOptions,
 		"--listen-address="+socket,
+		// The API server then asks kine directly for consistent lists, without waiting up to
+		// a second for kine to announce its progress.
+		"--emulated-etcd-version=3.5.12",
 		"--metrics-bind-address=0",
 	)
 	if err != nil {

@@ -46,6 +46,9 @@ func (i *Instance) components(partsDir string) []component {
 			args: part("kine",
 				"--listen-address", "unix://"+kine,
 				"--endpoint", "sqlite://"+i.path("data", "kine", "state.db")+"?_journal=WAL&cache=shared&_busy_timeout=30000&_txlock=immediate",
+				// Told an older version, the API server asks kine directly for a consistent list:
+				// kine announces progress once a second only, and every list would wait for it.
+				"--emulated-etcd-version", "3.5.12",
 				"--metrics-bind-address", "0"),
 			ready: func() error { return socketReady(kine) },
 		},
@@ -66,7 +69,7 @@ func (i *Instance) components(partsDir string) []component {
 				"--service-account-issuer=https://kubernetes.default.svc.cluster.local",
 				"--service-account-key-file="+pki("service-accounts.key"), "--service-account-signing-key-file="+pki("service-accounts.key"),
 				"--service-cluster-ip-range="+serviceCIDR,
-				"--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction",
+				"--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction,DenyServiceExternalIPs",
 				"--allow-privileged=true", "--anonymous-auth=false", "--profiling=false",
 				"--audit-policy-file="+i.path("config", "audit-policy.yaml"), "--audit-log-path="+i.path("logs", "audit.log"),
 				"--audit-log-maxsize=50", "--audit-log-maxbackup=4",
