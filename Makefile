@@ -23,7 +23,7 @@ PACKAGES = packages=$$(go list ./...) && packages=$$(echo "$$packages" | grep -v
 .PHONY: up down status parts setup generate fmt lint test check e2e bench race clean help
 
 up: setup bin/berth ## start Berth on this machine, with the example app
-	bin/berth up $(ARGS)
+	@go run ./examples/acme/deploy $(ARGS)
 
 down: bin/berth ## stop it and leave nothing running
 	bin/berth down $(ARGS)

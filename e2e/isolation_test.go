@@ -85,7 +85,9 @@ func TestIsolation(t *testing.T) {
 			}
 			dial := a.dial
 			if c.twin == "node" {
-				dial = func(t *testing.T, network, address string) string { return berth.dialFromNode(t, node, network, address) }
+				dial = func(t *testing.T, network, address string) string {
+					return berth.dialFromNode(t, node, network, address)
+				}
 			}
 			if got := dial(t, c.network, c.allowed); got != "connected" {
 				t.Errorf("the allowed twin: dialling %s by the %s: %s", c.allowed, c.twin, got)
@@ -95,7 +97,7 @@ func TestIsolation(t *testing.T) {
 
 	t.Run("names of others do not resolve", func(t *testing.T) {
 		for name, want := range map[string]bool{
-			"web.hello.svc.cluster.local": true,
+			"web.hello.svc.cluster.local":                                                 true,
 			fmt.Sprintf("%s.vc-%s.svc.cluster.local", b.cluster, b.cluster):               false,
 			fmt.Sprintf("web-x-hello-x-%s.vc-%s.svc.cluster.local", b.cluster, b.cluster): false,
 			"berth-portal.berth-system.svc.cluster.local":                                 false,

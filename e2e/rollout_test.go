@@ -52,6 +52,7 @@ func rollout(t *testing.T, in []string, one string) {
 func TestFailedRelease(t *testing.T) {
 	berth.tenant(t, "failing", "small")
 	const two = `app: pair
+deployTimeoutSeconds: 40
 components:
   web:
     image: %WEB%
@@ -79,7 +80,7 @@ components:
 		{"a process that is never healthy", file("2", "unhealthy", "/testapp, serve"), []string{"worker", "health"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			out, errOut, code := berth.tryApply(t, "failing", c.text, "--timeout", "40s")
+			out, errOut, code := berth.tryApply(t, "failing", c.text)
 			if code == 0 {
 				t.Errorf("a failed release exits with 0: %s", out)
 			}

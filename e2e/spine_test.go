@@ -5,11 +5,11 @@ import (
 	"testing"
 	"time"
 
-	berthv1 "github.com/berth-dev/berth/api/v1alpha1"
-
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	berthv1 "github.com/berth-dev/berth/api/v1alpha1"
 )
 
 // helloApp is an app of one exposed component.

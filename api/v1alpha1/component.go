@@ -125,7 +125,6 @@ type Volume struct {
 }
 
 // ComponentFormation is how many processes of a component run and how large each is.
-// +kubebuilder:validation:XValidation:rule="self.ocus * self.count <= 10000",message="ocus times count must be at most 10000"
 type ComponentFormation struct {
 	// Name of the component.
 	// +kubebuilder:validation:MaxLength=30

@@ -11,11 +11,11 @@ import (
 )
 
 func main() {
-	if code, ok := localcluster.Main(os.Args); ok {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	if code, ok := localcluster.Main(ctx, os.Args); ok {
 		os.Exit(code)
 	}
 	slog.SetLogLoggerLevel(slog.LevelError) // libraries' remarks are not for people
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)

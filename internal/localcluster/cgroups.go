@@ -124,13 +124,15 @@ func removeGroup(group string) error {
 }
 
 func removeEmpty(group string) error {
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
 	var err error
 	for range 100 {
 		err = syscall.Rmdir(group)
 		if err == nil || errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
-		time.Sleep(20 * time.Millisecond)
+		<-again.C
 	}
 	return fmt.Errorf("removing control group %s: %w", group, err)
 }

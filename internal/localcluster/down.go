@@ -40,12 +40,16 @@ func (i *Instance) stop(running *Running) error {
 
 // waitStopped waits until the supervisor has ended and cleaned up.
 func (i *Instance) waitStopped() error {
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.NewTimer(30 * time.Second)
+	defer deadline.Stop()
+	look := time.NewTicker(20 * time.Millisecond)
+	defer look.Stop()
 	for i.Running() != nil {
-		if time.Now().After(deadline) {
+		select {
+		case <-look.C:
+		case <-deadline.C:
 			return fmt.Errorf("instance %q does not stop: see %s/supervisor.log", i.Name, i.Logs())
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
 	return i.cleanUp()
 }

@@ -17,6 +17,7 @@ import (
 type gateway struct {
 	namespace *os.File
 	listeners []net.Listener
+	closed    chan struct{}
 	log       *slog.Logger
 }
 
@@ -26,7 +27,7 @@ func openGateway(nodePID int, ports Ports, log *slog.Logger) (*gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &gateway{namespace: namespace, log: log}
+	g := &gateway{namespace: namespace, closed: make(chan struct{}), log: log}
 	for port, target := range map[int]string{
 		ports.HTTPS:    net.JoinHostPort(edgeServiceIP, "443"),
 		ports.HTTP:     net.JoinHostPort(edgeServiceIP, "80"),
@@ -46,6 +47,7 @@ func openGateway(nodePID int, ports Ports, log *slog.Logger) (*gateway, error) {
 }
 
 func (g *gateway) close() {
+	close(g.closed)
 	for _, listener := range g.listeners {
 		listener.Close()
 	}
@@ -60,7 +62,10 @@ func (g *gateway) accept(listener net.Listener, target string) {
 		}
 		if err != nil {
 			g.log.Error("accepting", "address", listener.Addr().String(), "error", err)
-			time.Sleep(10 * time.Millisecond) // out of file descriptors: let some close
+			select {
+			case <-time.After(10 * time.Millisecond): // out of file descriptors: let some close
+			case <-g.closed:
+			}
 			continue
 		}
 		go g.carry(outside.(*net.TCPConn), target)

@@ -146,6 +146,8 @@ func (p *processes) watchReady(ctx context.Context, c component, started time.Ti
 
 // reap collects every child that ends, our parts and orphans alike.
 func (p *processes) reap() {
+	idle := time.NewTicker(50 * time.Millisecond)
+	defer idle.Stop()
 	for {
 		var status syscall.WaitStatus
 		pid, err := syscall.Wait4(-1, &status, 0, nil)
@@ -159,7 +161,7 @@ func (p *processes) reap() {
 			p.mu.Unlock()
 		case syscall.EINTR:
 		default: // no child at the moment
-			time.Sleep(50 * time.Millisecond)
+			<-idle.C
 		}
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
-	"os/signal"
 	"runtime"
 	"syscall"
 	"time"
@@ -26,8 +25,8 @@ const lifelineFD = 3
 
 // Main runs one of the embedded cluster's own processes if args ask for it, and reports
 // whether they did. Every binary that starts an instance calls it first, from the main
-// goroutine.
-func Main(args []string) (code int, handled bool) {
+// goroutine. The processes end with ctx, which must end on SIGTERM and SIGINT.
+func Main(ctx context.Context, args []string) (code int, handled bool) {
 	if len(args) < 3 {
 		return 0, false
 	}
@@ -36,9 +35,6 @@ func Main(args []string) (code int, handled bool) {
 	if opened, err := Open(args[2]); err == nil {
 		instance = opened
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	defer stop()
-
 	var err error
 	switch {
 	case args[1] == supervisorCommand && len(args) == 4:

@@ -102,7 +102,8 @@ func TestRules(t *testing.T) {
 	out := "@egress-" + hash("red", "egress") + "-0-"
 	ports := []networkingv1.NetworkPolicyPort{
 		port(corev1.ProtocolTCP, intstr.FromInt32(443), 0), port(corev1.ProtocolTCP, intstr.FromInt32(8000), 8010),
-		port(corev1.ProtocolTCP, intstr.FromInt32(8005), 8020), port(corev1.ProtocolUDP, intstr.FromInt32(53), 0), {Protocol: new(corev1.ProtocolSCTP)},
+		port(corev1.ProtocolTCP, intstr.FromInt32(8005), 8020), port(corev1.ProtocolUDP, intstr.FromInt32(53), 0),
+		{Protocol: new(corev1.ProtocolSCTP)},
 	}
 	named := []networkingv1.NetworkPolicyPort{port(corev1.ProtocolTCP, intstr.FromString("web"), 0)}
 	for name, c := range map[string]struct {
@@ -195,7 +196,8 @@ func TestAnAddressHasOneOwner(t *testing.T) {
 		"not a pod on the host":   {[]*corev1.Pod{make("old", time.Hour, nil), make("host", 0, func(p *corev1.Pod) { p.Spec.HostNetwork = true })}, nil, "old"},
 		"whom the network plug-in gave it": {
 			[]*corev1.Pod{make("old", time.Hour, nil), make("new", 0, nil)},
-			map[types.UID][]netip.Addr{"old": {netip.MustParseAddr("10.0.0.1")}}, "old",
+			map[types.UID][]netip.Addr{"old": {netip.MustParseAddr("10.0.0.1")}},
+			"old",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -5,9 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"sigs.k8s.io/knftables"
-
 	networkingv1 "k8s.io/api/networking/v1"
+	"sigs.k8s.io/knftables"
 )
 
 // transaction is what leads from one state to another, as nft reads it.
