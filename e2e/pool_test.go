@@ -101,3 +101,7 @@ func deleteTenant(t *testing.T, tenant *berthv1.Tenant) {
 		return client.IgnoreNotFound(err) == nil && err != nil, fmt.Sprint(err)
 	})
 }
+
+func tenantNamed(name string) *berthv1.Tenant {
+	return &berthv1.Tenant{ObjectMeta: metav1.ObjectMeta{Name: name}}
+}
