@@ -97,7 +97,7 @@ func readCA(path string) ([]byte, error) {
 	if path == "" {
 		return nil, nil
 	}
-	raw, err := os.ReadFile(path) //nolint:gosec // the path is the operator's own
+	raw, err := os.ReadFile(path) // the path is the operator's own
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}

@@ -77,7 +77,7 @@ func (c *cli) init(dir string) error {
 
 // readAppFile reads a file, and applies --app on top: one file can be several apps.
 func (c *cli) readAppFile(path string) (*appfile.File, error) {
-	raw, err := os.ReadFile(path) //nolint:gosec // the person's own file
+	raw, err := os.ReadFile(path) // the person's own file
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, usage("there is no app file "+path, "Write one with: berth init; or name it with --file")
 	}

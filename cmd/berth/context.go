@@ -44,7 +44,7 @@ func loadConfig() (userConfigFile, error) {
 	if err != nil {
 		return conf, err
 	}
-	raw, err := os.ReadFile(path) //nolint:gosec // the person's own file
+	raw, err := os.ReadFile(path) // the person's own file
 	if errors.Is(err, os.ErrNotExist) {
 		return conf, nil
 	}
@@ -152,7 +152,7 @@ func (c *cli) appClient() (client *apiclient.Client, tenant, app string, err err
 // appFileAppName reads only the app's name of an app file, so that a file with a fault
 // elsewhere still tells which app is meant. No file is no name.
 func appFileAppName(path string) (string, error) {
-	raw, err := os.ReadFile(path) //nolint:gosec // the person's own file
+	raw, err := os.ReadFile(path) // the person's own file
 	if errors.Is(err, os.ErrNotExist) {
 		return "", nil
 	}
@@ -164,7 +164,7 @@ func appFileAppName(path string) (string, error) {
 		Name string `json:"name"`
 	}
 	if err := yaml.Unmarshal(raw, &file); err != nil {
-		return "", nil //nolint:nilerr // the commands that need the file say what is wrong with it
+		return "", nil // the commands that need the file say what is wrong with it
 	}
 	return cmp.Or(file.App, file.Name), nil
 }

@@ -66,7 +66,7 @@ func (c *cli) logs(ctx context.Context, opts apiclient.LogOptions) error {
 		}
 		resumed, opts.Tail = true, catchUpLines
 		if err := wait(ctx, time.Second); err != nil {
-			return nil //nolint:nilerr // Ctrl-C again
+			return nil // Ctrl-C again
 		}
 	}
 }

@@ -83,7 +83,7 @@ func openBrowser(ctx context.Context, url string) error {
 	if runtime.GOOS == "darwin" {
 		opener = "open"
 	}
-	if err := exec.CommandContext(ctx, opener, url).Run(); err != nil { //nolint:gosec // the URL is the app's own
+	if err := exec.CommandContext(ctx, opener, url).Run(); err != nil { // the URL is the app's own
 		return &apiclient.Problem{Detail: "no browser could be opened here", Fix: "Open it yourself: " + url}
 	}
 	return nil

@@ -140,7 +140,7 @@ func shared(a, b string) int {
 // isTerminal tells whether a stream is a person's terminal.
 func isTerminal(stream any) bool {
 	f, ok := stream.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // a descriptor is small
+	return ok && term.IsTerminal(int(f.Fd())) // a descriptor is small
 }
 
 var errAborted = errors.New("nothing was changed")

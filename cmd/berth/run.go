@@ -93,13 +93,13 @@ func (c *cli) shell(ctx context.Context, in apiclient.Run) error {
 	if err != nil {
 		return err
 	}
-	fd := int(keyboard.Fd()) //nolint:gosec // a descriptor is small
+	fd := int(keyboard.Fd()) // a descriptor is small
 	cols, rows, err := term.GetSize(fd)
 	if err != nil {
 		cols, rows = 80, 24
 	}
 	fmt.Fprintln(c.err, "Starting a process…")
-	shell, err := client.Shell(ctx, tenant, app, in, uint16(cols), uint16(rows)) //nolint:gosec // a terminal's size
+	shell, err := client.Shell(ctx, tenant, app, in, uint16(cols), uint16(rows)) // a terminal's size
 	if err != nil {
 		return err
 	}
@@ -147,7 +147,7 @@ func copySizes(shell *apiclient.Shell, fd int) (stop func()) {
 	go func() {
 		for range changes {
 			if cols, rows, err := term.GetSize(fd); err == nil {
-				_ = shell.Resize(uint16(cols), uint16(rows)) //nolint:gosec // a terminal's size
+				_ = shell.Resize(uint16(cols), uint16(rows)) // a terminal's size
 			}
 		}
 	}()

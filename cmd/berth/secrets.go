@@ -92,7 +92,7 @@ func (c *cli) secretValues(args []string) (map[string]*string, error) {
 func (c *cli) readSecret(key string) (string, error) {
 	if f, ok := c.in.(*os.File); ok && isTerminal(f) {
 		fmt.Fprintf(c.err, "Value of %s: ", key)
-		raw, err := term.ReadPassword(int(f.Fd())) //nolint:gosec // a descriptor is small
+		raw, err := term.ReadPassword(int(f.Fd())) // a descriptor is small
 		fmt.Fprintln(c.err)
 		return string(raw), err
 	}

@@ -10,6 +10,6 @@
 // Invariants: it listens on loopback only; no process outlives the test process,
 // even one that is killed; the folder of a dead process is removed by the next.
 //
-// Tests alone may import it. It is the one package below internal that knows
-// Berth's kinds, because installing them is what every reconciler's test needs.
+// Tests alone may import it. It imports api, because installing Berth's kinds is what
+// every reconciler's test needs.
 package kubetest

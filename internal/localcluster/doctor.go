@@ -108,7 +108,7 @@ func checkSpace() Check {
 	if err := unix.Statfs(dir, &stat); err != nil {
 		return Check{Name: "disk", Detail: err.Error(), Fix: "set BERTH_HOME to a folder on a disk"}
 	}
-	free := stat.Bavail * uint64(stat.Bsize) //nolint:gosec // a block size is positive
+	free := stat.Bavail * uint64(stat.Bsize) // a block size is positive
 	return Check{
 		Name: "disk", OK: free >= leastSpace, Detail: fmt.Sprintf("%d GiB free at %s", free>>30, dir),
 		Fix: fmt.Sprintf("free %d GiB, or set BERTH_HOME to a folder on a larger disk", leastSpace>>30),

@@ -21,7 +21,7 @@ import (
 
 // The Secret in the platform's namespace that holds the operator's token, hashed.
 const (
-	OperatorTokenSecret  = "berth-operator-token" //nolint:gosec // a name, not a credential
+	OperatorTokenSecret  = "berth-operator-token" // a name, not a credential
 	OperatorTokenKeyHash = "hash"
 	OperatorTokenKeyName = "name"
 )

@@ -52,15 +52,15 @@ func (a *API) shell(w http.ResponseWriter, r *http.Request, _ Principal) error {
 	}
 	conn, err := upgrader.Upgrade(w, r, nil)
 	if err != nil {
-		return nil //nolint:nilerr // the upgrader has answered
+		return nil // the upgrader has answered
 	}
 	defer conn.Close()
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	sock := &socket{conn: conn}
-	typed, sizes := sock.receive(ctx, cancel, service.TerminalSize{Cols: uint16(dims[0]), Rows: uint16(dims[1])}) //nolint:gosec // at most 1000
+	typed, sizes := sock.receive(ctx, cancel, service.TerminalSize{Cols: uint16(dims[0]), Rows: uint16(dims[1])}) // at most 1000
 	code, err := a.Service.Shell(ctx, tenant, name, service.Run{
-		Command: r.URL.Query()["command"], Component: r.URL.Query().Get("component"), OCUs: int32(dims[2]), //nolint:gosec // at most 1000
+		Command: r.URL.Query()["command"], Component: r.URL.Query().Get("component"), OCUs: int32(dims[2]), // at most 1000
 	}, service.Terminal{In: typed, Sink: sock, Sizes: sizes})
 	end := apiclient.ShellControl{ExitCode: &code}
 	if err != nil {

@@ -59,7 +59,7 @@ func processOf(pod *corev1.Pod) Process {
 	}
 	if len(pod.Spec.Containers) > 0 {
 		memory := pod.Spec.Containers[0].Resources.Limits[corev1.ResourceMemory]
-		p.OCUs = int32(memory.Value() / v1alpha1.OCUMemoryBytes) //nolint:gosec // a memory limit in GiB fits
+		p.OCUs = int32(memory.Value() / v1alpha1.OCUMemoryBytes) // a memory limit in GiB fits
 	}
 	if len(pod.Status.ContainerStatuses) > 0 {
 		container := pod.Status.ContainerStatuses[0]

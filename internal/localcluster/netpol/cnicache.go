@@ -102,7 +102,7 @@ func (c *cniCache) readAll() {
 // read takes over what the file says now and tells whether that is news. A file
 // that is half written cannot be parsed; its next write brings another event.
 func (c *cniCache) read(path string) bool {
-	data, err := os.ReadFile(path) //nolint:gosec // G304: the path comes from the kernel's listing of our folder.
+	data, err := os.ReadFile(path) // the path comes from the kernel's listing of our folder.
 	gone := errors.Is(err, fs.ErrNotExist)
 	found, parsed := parseAttachment(data)
 	c.mu.Lock()

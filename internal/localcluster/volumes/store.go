@@ -39,7 +39,7 @@ func (s *store) create(volume string) (string, error) {
 		return "", err
 	}
 	path := s.path(volume)
-	if err := os.Mkdir(path, 0o770); err != nil && !errors.Is(err, fs.ErrExist) { //nolint:gosec // G301: the group is the pod's fsGroup.
+	if err := os.Mkdir(path, 0o770); err != nil && !errors.Is(err, fs.ErrExist) { // the group is the pod's fsGroup.
 		return "", fmt.Errorf("making the volume's folder: %w", err)
 	}
 	entries, err := os.ReadDir(path)
@@ -50,7 +50,7 @@ func (s *store) create(volume string) (string, error) {
 		return "", fmt.Errorf("the folder of volume %s has content already", volume)
 	}
 	// Mkdir's mode is subject to the umask.
-	if err := os.Chmod(path, 0o770); err != nil { //nolint:gosec // G302: the group is the pod's fsGroup.
+	if err := os.Chmod(path, 0o770); err != nil { // the group is the pod's fsGroup.
 		return "", fmt.Errorf("setting the mode of the volume's folder: %w", err)
 	}
 	return path, nil
