@@ -14,7 +14,7 @@ CONTROLLER_GEN := $(TOOLS)/controller-gen
 # Arguments for berth, such as ARGS="--name second".
 ARGS ?=
 TEST_FLAGS ?= -timeout 20m
-E2E_FLAGS ?= -v -count 1 -timeout 60m
+E2E_FLAGS ?= -v -count 1 -timeout 120m
 # Sets $packages to those of make test; e2e runs against a whole Berth and has its own
 # targets.
 PACKAGES = packages=$$(go list ./...) && packages=$$(echo "$$packages" | grep -v '/e2e$$')
@@ -54,7 +54,7 @@ check: generate fmt test ## everything a change must pass; fails if it rewrote a
 	git diff --exit-code
 
 e2e: setup parts ## every scenario, each on a Berth of its own name
-	go test $(E2E_FLAGS) ./e2e
+	go test $(E2E_FLAGS) ./e2e -run '$(or $(RUN),.)'
 
 bench: setup parts ## measure against peers; writes docs/benchmarks.md
 	go test $(E2E_FLAGS) ./e2e -run '^$$' -bench .

@@ -86,6 +86,7 @@ func TestIsolation(t *testing.T) {
 			dial := a.dial
 			if c.twin == "node" {
 				dial = func(t *testing.T, network, address string) string {
+					t.Helper()
 					return berth.dialFromNode(t, node, network, address)
 				}
 			}
@@ -272,6 +273,7 @@ func metadataListener(t *testing.T, node int) string {
 
 // refusedPods asks for what would open the node, and for its harmless twin.
 func refusedPods(t *testing.T, n *neighbour) {
+	t.Helper()
 	const container = `"containers":[{"name":"c","image":"registry.berth.internal/test/app:1","securityContext":{"allowPrivilegeEscalation":false,"runAsNonRoot":true,"runAsUser":10001,"capabilities":{"drop":["ALL"]},"seccompProfile":{"type":"RuntimeDefault"}%s}}]`
 	for name, spec := range map[string]string{
 		"harmless":     fmt.Sprintf(container, ""),

@@ -4,8 +4,6 @@
 package reconcilers_test
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -16,10 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/berth-dev/berth/api/v1alpha1"
 	"github.com/berth-dev/berth/apps"
@@ -81,6 +76,9 @@ func TestAnImageBecomesALiveAppWithURLs(t *testing.T) {
 	}
 	if diff := cmp.Diff(wantRoute, route.Spec); diff != "" {
 		t.Error(diff)
+	}
+	if !meta.IsStatusConditionTrue(route.Status.Conditions, v1alpha1.ConditionAccepted) {
+		t.Errorf("the route is not accepted: %+v", route.Status)
 	}
 	tenant := &v1alpha1.Tenant{}
 	s.Get(s.Tenant, tenant)
@@ -388,229 +386,5 @@ func TestSecretsReachTheEnvironment(t *testing.T) {
 	}
 	if environment.Immutable == nil || !*environment.Immutable {
 		t.Error("the environment can change")
-	}
-}
-
-func TestADeletedAppLeavesNothing(t *testing.T) {
-	s := running(t)
-	s.Create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "values", Namespace: s.Namespace, Labels: map[string]string{v1alpha1.LabelApp: s.App}}})
-	app := &v1alpha1.App{}
-	s.Get(s.App, app)
-	if err := s.Client.Delete(t.Context(), app); err != nil {
-		t.Fatal(err)
-	}
-	exists := func() bool {
-		err := s.Client.Get(t.Context(), client.ObjectKeyFromObject(app), &v1alpha1.App{})
-		return !apierrors.IsNotFound(err)
-	}
-	s.Clusters.Away.Store(true)
-	s.Settle(s.App)
-	s.Clusters.Away.Store(false)
-	s.Settle(s.App)
-	if !exists() {
-		t.Fatal("the app was let go before its namespace was gone")
-	}
-	s.Emptied(s.App)
-	s.Settle(s.App)
-	if !exists() {
-		t.Fatal("the app was let go while its processes were on the host")
-	}
-	host := client.InNamespace(v1alpha1.HostNamespace(s.ID))
-	if err := s.Client.DeleteAllOf(t.Context(), &corev1.Pod{}, host, client.GracePeriodSeconds(0)); err != nil {
-		t.Fatal(err)
-	}
-	s.Settle(s.App)
-	if exists() {
-		t.Fatal("the app is still there")
-	}
-	mine := []client.ListOption{client.InNamespace(s.Namespace), client.MatchingLabels{v1alpha1.LabelApp: s.App}}
-	var routes v1alpha1.RouteList
-	var releases v1alpha1.ReleaseList
-	var secrets corev1.SecretList
-	if err := errors.Join(s.Client.List(t.Context(), &routes, mine...), s.Client.List(t.Context(), &releases, mine...), s.Client.List(t.Context(), &secrets, mine...)); err != nil {
-		t.Fatal(err)
-	}
-	if n := len(routes.Items) + len(releases.Items) + len(secrets.Items); n > 0 {
-		t.Errorf("%d objects are left", n)
-	}
-	tenant := &v1alpha1.Tenant{}
-	s.Get(s.Tenant, tenant)
-	if tenant.Status.Usage.OCUs != 0 {
-		t.Errorf("usage: %+v", tenant.Status.Usage)
-	}
-}
-
-func TestADeletedTenantsAppsAreNotCleanedOneByOne(t *testing.T) {
-	s := running(t)
-	cluster := &v1alpha1.VirtualCluster{}
-	s.Get(s.ID, cluster)
-	app := &v1alpha1.App{}
-	s.Get(s.App, app)
-	for _, object := range []client.Object{cluster, app} {
-		if err := s.Client.Delete(t.Context(), object); err != nil {
-			t.Fatal(err)
-		}
-	}
-	s.Clusters.Away.Store(true)
-	s.Settle(s.App)
-	if err := s.Client.Get(t.Context(), client.ObjectKeyFromObject(app), app); !apierrors.IsNotFound(err) {
-		t.Errorf("the app is still there (%v)", err)
-	}
-}
-
-func TestTwoControllersAtOnceMakeOneReleaseOfOneChange(t *testing.T) {
-	s := stage.New(t)
-	s.Deploy(s.App, stage.Component("ui", "ui1"))
-	other := stage.Component("ui", "ui1")
-	// Right before our create, somebody else allocates the version.
-	raced := false
-	inner := watching(t, s)
-	s.Start(interceptor.NewClient(inner, interceptor.Funcs{
-		Create: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.CreateOption) error {
-			if release, ok := object.(*v1alpha1.Release); ok && !raced {
-				raced = true
-				if err := c.Create(ctx, release.DeepCopy(), options...); err != nil {
-					return err
-				}
-			}
-			return c.Create(ctx, object, options...)
-		},
-	}))
-	s.Settle(s.App)
-	if releases := s.List(s.App); len(releases) != 1 || !raced {
-		t.Fatalf("%d releases, raced: %t", len(releases), raced)
-	}
-	// The same race, but the other one released something else: both are kept.
-	raced = false
-	s.Deploy(s.App, stage.Component("ui", "ui2"))
-	s.Start(interceptor.NewClient(inner, interceptor.Funcs{
-		Create: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.CreateOption) error {
-			if release, ok := object.(*v1alpha1.Release); ok && !raced {
-				raced = true
-				theirs := release.DeepCopy()
-				other.Image = stage.Image("ui3")
-				theirs.Spec.Template.Components[0] = other
-				theirs.Spec.TemplateHash = apps.HashTemplate(&theirs.Spec.Template)
-				if err := c.Create(ctx, theirs, options...); err != nil {
-					return err
-				}
-			}
-			return c.Create(ctx, object, options...)
-		},
-	}))
-	s.Settle(s.App)
-	var images []string
-	for _, release := range s.List(s.App) {
-		images = append(images, release.Spec.Template.Components[0].Image)
-	}
-	if diff := cmp.Diff([]string{stage.Image("ui2"), stage.Image("ui3"), stage.Image("ui1")}, images); diff != "" {
-		t.Error(diff)
-	}
-}
-
-func watching(t *testing.T, s *stage.Stage) client.WithWatch {
-	t.Helper()
-	c, err := client.NewWithWatch(s.Env.Config, client.Options{Scheme: s.Env.Scheme})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
-var errKilled = errors.New("the controller is killed")
-
-// dying lets a number of writes through and then refuses all, as if the process were
-// gone between two of them.
-type dying struct{ left int }
-
-func (d *dying) write() error {
-	if d.left--; d.left < 0 {
-		return errKilled
-	}
-	return nil
-}
-
-func (d *dying) client(inner client.WithWatch) client.WithWatch {
-	return interceptor.NewClient(inner, interceptor.Funcs{
-		Create: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.CreateOption) error {
-			if err := d.write(); err != nil {
-				return err
-			}
-			return c.Create(ctx, object, options...)
-		},
-		Patch: func(ctx context.Context, c client.WithWatch, object client.Object, patch client.Patch, options ...client.PatchOption) error {
-			if err := d.write(); err != nil {
-				return err
-			}
-			return c.Patch(ctx, object, patch, options...)
-		},
-		Apply: func(ctx context.Context, c client.WithWatch, object runtime.ApplyConfiguration, options ...client.ApplyOption) error {
-			if err := d.write(); err != nil {
-				return apierrors.NewConflict(v1alpha1.GroupVersion.WithResource("killed").GroupResource(), "controller", err)
-			}
-			return c.Apply(ctx, object, options...)
-		},
-		Delete: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.DeleteOption) error {
-			if err := d.write(); err != nil {
-				return apierrors.NewConflict(v1alpha1.GroupVersion.WithResource("killed").GroupResource(), "controller", err)
-			}
-			return c.Delete(ctx, object, options...)
-		},
-		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
-			if err := d.write(); err != nil {
-				return err
-			}
-			return c.SubResource(sub).Patch(ctx, object, patch, options...)
-		},
-	})
-}
-
-// TestAControllerKilledBetweenAnyTwoWritesConverges deploys a first release and one
-// that fails, and kills the controller after every number of writes in turn.
-func TestAControllerKilledBetweenAnyTwoWritesConverges(t *testing.T) {
-	for writes := 0; ; writes++ {
-		survived := false
-		ok := t.Run(fmt.Sprintf("after %d writes", writes), func(t *testing.T) {
-			s := stage.New(t)
-			dies := &dying{left: writes}
-			killable := dies.client(watching(t, s))
-			s.Start(killable)
-			s.Clusters.Use(killable)
-			step := func() {
-				if err := s.TrySettle(s.App); err != nil || dies.left < 0 {
-					s.Start(s.Client)
-					s.Clusters.Use(s.Client)
-					s.Settle(s.App)
-				}
-			}
-			s.Deploy(s.App, stage.Component("ui", "ui1"), stage.Component("old", "old1"))
-			step()
-			s.Healthy(s.App, "ui", "old")
-			step()
-			s.WantPhases(s.App, live)
-			s.Deploy(s.App, stage.Component("ui", "ui2"), stage.Component("new", "new1"))
-			step()
-			s.WantPhases(s.App, live, rollingOut)
-			s.Crash(s.App, "new", 2)
-			step()
-			s.WantPhases(s.App, live, failed)
-			s.WantRunning(s.App, map[string]string{"ui": "ui1", "old": "old1"})
-			survived = dies.left >= 0
-		})
-		if !ok || survived {
-			t.Logf("a life has %d writes", writes)
-			return
-		}
-	}
-}
-
-func TestReconcilingAnAppThatIsGoneDoesNothing(t *testing.T) {
-	s := stage.New(t)
-	request := ctrl.Request{NamespacedName: client.ObjectKey{Namespace: s.Namespace, Name: "nobody"}}
-	if result, err := s.Apps.Reconcile(t.Context(), request); err != nil || result.RequeueAfter != 0 {
-		t.Error(result, err)
-	}
-	if result, err := s.Releases.Reconcile(t.Context(), request); err != nil || result.RequeueAfter != 0 {
-		t.Error(result, err)
 	}
 }

@@ -2,6 +2,7 @@ package berth_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"maps"
 	"regexp"
@@ -107,7 +108,7 @@ func objects(t *testing.T, files map[string]string) []metav1.Object {
 		buffer := make([]byte, 1<<20)
 		for {
 			n, err := documents.Read(buffer)
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				break
 			}
 			if err != nil {

@@ -1,5 +1,6 @@
 // Command buildparts builds the binaries that are not ours into the cache and
-// prints the folder they are in. Names of parts may be given; none means all.
+// prints the folder they are in. Names of parts may be given; none means all but those
+// that only benchmarks need.
 package main
 
 import (

@@ -14,6 +14,8 @@ import (
 	_ "github.com/distribution/distribution/v3/cmd/registry"
 	_ "github.com/k3s-io/kine"
 	_ "github.com/loft-sh/vcluster/cmd/vcluster"
+	_ "github.com/loft-sh/vcluster/cmd/vclusterctl"
 	_ "github.com/opencontainers/runc"
+	_ "helm.sh/helm/v4/cmd/helm"
 	_ "k8s.io/kubernetes/cmd/kubectl"
 )

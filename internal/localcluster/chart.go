@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"time"
 
 	"helm.sh/helm/v4/pkg/action"
@@ -113,19 +112,21 @@ func lastRelease(config *action.Configuration) (*release.Release, error) {
 // chartContent hashes a chart's files and values.
 func chartContent(chartDir string, values map[string]any) (string, error) {
 	hash := sha256.New()
-	root, err := filepath.EvalSymlinks(chartDir)
+	root, err := os.OpenRoot(chartDir)
 	if err != nil {
 		return "", err
 	}
-	err = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+	defer root.Close()
+	files := root.FS()
+	err = fs.WalkDir(files, ".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
-		data, err := os.ReadFile(path)
+		data, err := fs.ReadFile(files, path)
 		if err != nil {
 			return nil // the link to the kinds: their hash is in the images
 		}
-		fmt.Fprintf(hash, "%s %d\n", path[len(root):], len(data))
+		fmt.Fprintf(hash, "/%s %d\n", path, len(data))
 		hash.Write(data)
 		return nil
 	})

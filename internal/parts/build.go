@@ -28,7 +28,7 @@ type Options struct {
 	SourceDir string
 	// CacheDir is the cache; empty means DefaultCacheDir.
 	CacheDir string
-	// Names of the parts; none means all.
+	// Names of the parts; none means all but the set Bench.
 	Names []string
 	// Progress is told what happens, one event at a time. It may be nil.
 	Progress func(Event)

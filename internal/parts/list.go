@@ -26,6 +26,8 @@ type Part struct {
 	Tags []string
 	// CGO is true where the part needs C libraries.
 	CGO bool
+	// Named is true where the part is built only when it is asked for by name.
+	Named bool
 }
 
 // Sets of parts by what they are needed for.
@@ -41,6 +43,9 @@ var (
 	Tenant = []string{"vcluster"}
 	// Test is what only tests call.
 	Test = []string{"kubectl"}
+	// Bench is what benchmarks compare with, vCluster's own command line and the Helm
+	// it calls. Nobody who starts Berth waits for it.
+	Bench = []string{"vclusterctl", "helm"}
 )
 
 // list is in the order in which parts are built, two at a time: the first takes as
@@ -76,6 +81,8 @@ var list = []Part{
 	},
 	{Name: "vcluster", Package: "github.com/loft-sh/vcluster/cmd/vcluster", Module: "github.com/loft-sh/vcluster"},
 	{Name: "kubectl", Package: "k8s.io/kubernetes/cmd/kubectl", Module: "k8s.io/kubernetes", Stamps: kubernetesStamps},
+	{Name: "vclusterctl", Package: "github.com/loft-sh/vcluster/cmd/vclusterctl", Module: "github.com/loft-sh/vcluster", Named: true},
+	{Name: "helm", Package: "helm.sh/helm/v4/cmd/helm", Module: "helm.sh/helm/v4", Named: true},
 }
 
 // kubernetesStamps make a binary report its version; without them a node says
@@ -116,19 +123,17 @@ func All() []string {
 	return names
 }
 
-// choose gives the parts of the given names in build order; none means all.
+// choose gives the parts of the given names in build order; none means all but those
+// that have to be asked for.
 func choose(names []string) ([]Part, error) {
 	for _, name := range names {
 		if !slices.Contains(All(), name) {
 			return nil, fmt.Errorf("there is no part %q: choose from %s", name, strings.Join(All(), ", "))
 		}
 	}
-	if len(names) == 0 {
-		return slices.Clone(list), nil
-	}
 	var chosen []Part
 	for _, part := range list {
-		if slices.Contains(names, part.Name) {
+		if slices.Contains(names, part.Name) || len(names) == 0 && !part.Named {
 			chosen = append(chosen, part)
 		}
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 func TestEverySetNamesParts(t *testing.T) {
-	sets := slices.Concat(ControlPlane, Node, Tenant, Test)
+	sets := slices.Concat(ControlPlane, Node, Tenant, Test, Bench)
 	slices.Sort(sets)
 	all := All()
 	slices.Sort(all)
@@ -49,8 +49,14 @@ func TestChoose(t *testing.T) {
 	if err != nil || len(chosen) != 2 || chosen[0].Name != "kine" {
 		t.Errorf("got %v, %v, want kine before kubectl", chosen, err)
 	}
-	if chosen, err := choose(nil); err != nil || len(chosen) != len(list) {
+	chosen, err = choose(nil)
+	if err != nil || len(chosen) != len(list)-len(Bench) {
 		t.Errorf("no names gave %d parts, %v", len(chosen), err)
+	}
+	for _, part := range chosen {
+		if slices.Contains(Bench, part.Name) {
+			t.Errorf("no names gave %s, which only benchmarks need", part.Name)
+		}
 	}
 }
 

@@ -68,7 +68,7 @@ func newWorld(t *testing.T) *world {
 	}
 	w.basics()
 	w.tenant = w.newTenant()
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := slog.New(slog.DiscardHandler)
 	handler := portal.New(portal.Options{Log: log, API: api.New(api.Options{
 		Service: service.New(service.Options{
 			Client: kube, Clock: w.clock, Domain: testDomain, EdgePort: 8443,

@@ -108,10 +108,10 @@ func refused(field, image, registry string, err error) error {
 		return errs.New(errs.Unavailable, field, "the registry "+registry+" does not answer, so "+quote(image)+" cannot be checked",
 			"Check the registry's name, or try again in a moment.")
 	}
-	switch {
-	case te.StatusCode == http.StatusNotFound:
+	switch te.StatusCode {
+	case http.StatusNotFound:
 		return errs.New(errs.Invalid, field, "the image "+quote(image)+" does not exist", "Check the name and the tag, or push the image first.")
-	case te.StatusCode == http.StatusUnauthorized || te.StatusCode == http.StatusForbidden:
+	case http.StatusUnauthorized, http.StatusForbidden:
 		return errs.New(errs.Invalid, field, "the image "+quote(image)+" does not exist or is private", "Check the name, or make the image readable without a password.")
 	}
 	return errs.New(errs.Unavailable, field, fmt.Sprintf("the registry %s answered %d for %s", registry, te.StatusCode, quote(image)), "Try again in a moment.")

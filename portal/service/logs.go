@@ -3,6 +3,7 @@ package service
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
 	"slices"
 	"strings"
@@ -147,8 +148,8 @@ func eachLine(r io.Reader, each func(string) error) error {
 			}
 		}
 		switch {
-		case err == nil, err == bufio.ErrBufferFull: //nolint:errorlint // ReadSlice documents this very value
-		case err == io.EOF: //nolint:errorlint // so does io.Reader
+		case err == nil, errors.Is(err, bufio.ErrBufferFull):
+		case errors.Is(err, io.EOF):
 			return nil
 		default:
 			return err

@@ -12,6 +12,7 @@ import (
 
 	"github.com/berth-dev/berth/api/v1alpha1"
 	"github.com/berth-dev/berth/apps"
+	"github.com/berth-dev/berth/internal/conditions"
 	"github.com/berth-dev/berth/internal/errs"
 	"github.com/berth-dev/berth/internal/steps"
 )
@@ -129,26 +130,40 @@ func routeFor(app *v1alpha1.App, host apps.Host, tenant *v1alpha1.Tenant) *v1alp
 }
 
 func (r *Reconciler) applyRoute(ctx context.Context, app *v1alpha1.App, route, known *v1alpha1.Route) error {
-	if known != nil {
-		if known.Spec == route.Spec {
-			return nil
+	if known == nil {
+		if err := controllerutil.SetControllerReference(app, route, r.Client.Scheme()); err != nil {
+			return fmt.Errorf("owning route %s: %w", route.Name, err)
 		}
-		changed := known.DeepCopy()
+		err := r.Client.Create(ctx, route, client.FieldOwner(fieldOwner))
+		if apierrors.IsAlreadyExists(err) {
+			return r.routeExists(ctx, app, route)
+		}
+		if err != nil {
+			return fmt.Errorf("creating route %s: %w", route.Name, err)
+		}
+		return r.accept(ctx, route)
+	}
+	changed := known.DeepCopy()
+	if known.Spec != route.Spec {
 		changed.Spec, changed.Labels = route.Spec, route.Labels
 		if err := r.Client.Update(ctx, changed, client.FieldOwner(fieldOwner)); err != nil {
 			return fmt.Errorf("updating route %s: %w", route.Name, err)
 		}
+	}
+	return r.accept(ctx, changed)
+}
+
+// accept says on the route that the host is the app's. A host that an older app has
+// never becomes a route.
+func (r *Reconciler) accept(ctx context.Context, route *v1alpha1.Route) error {
+	if conditions.IsTrue(route.Status.Conditions, route.Generation, v1alpha1.ConditionAccepted) {
 		return nil
 	}
-	if err := controllerutil.SetControllerReference(app, route, r.Client.Scheme()); err != nil {
-		return fmt.Errorf("owning route %s: %w", route.Name, err)
-	}
-	err := r.Client.Create(ctx, route, client.FieldOwner(fieldOwner))
-	if apierrors.IsAlreadyExists(err) {
-		return r.routeExists(ctx, app, route)
-	}
-	if err != nil {
-		return fmt.Errorf("creating route %s: %w", route.Name, err)
+	before := route.DeepCopy()
+	route.Status.ObservedGeneration = route.Generation
+	conditions.Set(&route.Status.Conditions, route.Generation, v1alpha1.ConditionAccepted, true, v1alpha1.ReasonSucceeded, "The edge serves this host.")
+	if err := r.Client.Status().Patch(ctx, route, client.MergeFrom(before), client.FieldOwner(fieldOwner)); err != nil {
+		return fmt.Errorf("accepting route %s: %w", route.Name, err)
 	}
 	return nil
 }

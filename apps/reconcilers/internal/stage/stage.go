@@ -173,15 +173,32 @@ func (s *Stage) Settle(name string) {
 // TrySettle is Settle for clients that fail on purpose.
 func (s *Stage) TrySettle(name string) error {
 	request := ctrl.Request{NamespacedName: client.ObjectKey{Namespace: s.Namespace, Name: name}}
-	for range 5 {
+	for range 6 {
+		before := s.versions(name)
 		if _, err := s.Apps.Reconcile(s.ctx(), request); err != nil {
 			return fmt.Errorf("the app's: %w", err)
 		}
 		if _, err := s.Releases.Reconcile(s.ctx(), request); err != nil {
 			return fmt.Errorf("the release's: %w", err)
 		}
+		if s.versions(name) == before {
+			return nil
+		}
 	}
 	return nil
+}
+
+// versions changes whenever one of the app's records does.
+func (s *Stage) versions(name string) string {
+	versions := &strings.Builder{}
+	found := &v1alpha1.App{}
+	if err := s.Client.Get(s.ctx(), client.ObjectKey{Namespace: s.Namespace, Name: name}, found); err == nil {
+		versions.WriteString(found.ResourceVersion)
+	}
+	for _, release := range s.List(name) {
+		versions.WriteString(" " + release.ResourceVersion)
+	}
+	return versions.String()
 }
 
 // Image is a reference by digest; different names give different ones.

@@ -1,0 +1,93 @@
+package reconcilers_test
+
+import (
+	"errors"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/berth-dev/berth/api/v1alpha1"
+	"github.com/berth-dev/berth/apps/reconcilers/internal/stage"
+)
+
+func TestADeletedAppLeavesNothing(t *testing.T) {
+	s := running(t)
+	s.Create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "values", Namespace: s.Namespace, Labels: map[string]string{v1alpha1.LabelApp: s.App}}})
+	app := &v1alpha1.App{}
+	s.Get(s.App, app)
+	if err := s.Client.Delete(t.Context(), app); err != nil {
+		t.Fatal(err)
+	}
+	exists := func() bool {
+		err := s.Client.Get(t.Context(), client.ObjectKeyFromObject(app), &v1alpha1.App{})
+		return !apierrors.IsNotFound(err)
+	}
+	s.Clusters.Away.Store(true)
+	s.Settle(s.App)
+	s.Clusters.Away.Store(false)
+	s.Settle(s.App)
+	if !exists() {
+		t.Fatal("the app was let go before its namespace was gone")
+	}
+	s.Emptied(s.App)
+	s.Settle(s.App)
+	if !exists() {
+		t.Fatal("the app was let go while its processes were on the host")
+	}
+	host := client.InNamespace(v1alpha1.HostNamespace(s.ID))
+	if err := s.Client.DeleteAllOf(t.Context(), &corev1.Pod{}, host, client.GracePeriodSeconds(0)); err != nil {
+		t.Fatal(err)
+	}
+	s.Settle(s.App)
+	if exists() {
+		t.Fatal("the app is still there")
+	}
+	mine := []client.ListOption{client.InNamespace(s.Namespace), client.MatchingLabels{v1alpha1.LabelApp: s.App}}
+	var routes v1alpha1.RouteList
+	var releases v1alpha1.ReleaseList
+	var secrets corev1.SecretList
+	if err := errors.Join(s.Client.List(t.Context(), &routes, mine...), s.Client.List(t.Context(), &releases, mine...), s.Client.List(t.Context(), &secrets, mine...)); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(routes.Items) + len(releases.Items) + len(secrets.Items); n > 0 {
+		t.Errorf("%d objects are left", n)
+	}
+	tenant := &v1alpha1.Tenant{}
+	s.Get(s.Tenant, tenant)
+	if tenant.Status.Usage.OCUs != 0 {
+		t.Errorf("usage: %+v", tenant.Status.Usage)
+	}
+}
+
+func TestADeletedTenantsAppsAreNotCleanedOneByOne(t *testing.T) {
+	s := running(t)
+	cluster := &v1alpha1.VirtualCluster{}
+	s.Get(s.ID, cluster)
+	app := &v1alpha1.App{}
+	s.Get(s.App, app)
+	for _, object := range []client.Object{cluster, app} {
+		if err := s.Client.Delete(t.Context(), object); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Clusters.Away.Store(true)
+	s.Settle(s.App)
+	if err := s.Client.Get(t.Context(), client.ObjectKeyFromObject(app), app); !apierrors.IsNotFound(err) {
+		t.Errorf("the app is still there (%v)", err)
+	}
+}
+
+func TestReconcilingAnAppThatIsGoneDoesNothing(t *testing.T) {
+	s := stage.New(t)
+	request := ctrl.Request{NamespacedName: client.ObjectKey{Namespace: s.Namespace, Name: "nobody"}}
+	if result, err := s.Apps.Reconcile(t.Context(), request); err != nil || result.RequeueAfter != 0 {
+		t.Error(result, err)
+	}
+	if result, err := s.Releases.Reconcile(t.Context(), request); err != nil || result.RequeueAfter != 0 {
+		t.Error(result, err)
+	}
+}

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/berth-dev/berth/internal/parts"
+)
+
+// options are what the flags say.
+type options struct {
+	only    string
+	rounds  int
+	idle    time.Duration
+	cold    bool
+	keep    bool
+	running bool
+	name    string
+	home    string
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.only, "only", "up,tenant,deploy,usage", "what to measure; what an earlier run measured of the rest stays in the tables")
+	flag.IntVar(&o.rounds, "rounds", 3, "how often each comparison is repeated")
+	flag.DurationVar(&o.idle, "idle", time.Minute, "how long to look at idle processes")
+	flag.BoolVar(&o.cold, "cold", false, "also measure the first start of all, with nothing compiled (about 15 minutes on 2 cores)")
+	flag.BoolVar(&o.keep, "keep", false, "leave the instance running at the end")
+	flag.BoolVar(&o.running, "running", false, "use the instance that an earlier -keep left running")
+	flag.StringVar(&o.name, "name", "bench", "name of the instance")
+	flag.StringVar(&o.home, "home", "/var/lib/berth-bench", "folder of the instance")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, o)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// run measures and then writes what was measured; after a failure nothing is written.
+func run(ctx context.Context, o options) (err error) {
+	measures := strings.Split(o.only, ",")
+	for _, measure := range measures {
+		if !slices.Contains([]string{"up", "tenant", "deploy", "usage"}, measure) {
+			return fmt.Errorf("-only: there is no measure %q: choose from up, tenant, deploy, usage", measure)
+		}
+	}
+	b, err := newBench(ctx, o)
+	if err != nil {
+		return err
+	}
+	if !o.running {
+		if err := b.down(ctx, true); err != nil {
+			return err
+		}
+	}
+	if !o.keep {
+		defer func() { err = errors.Join(err, b.down(context.WithoutCancel(ctx), true)) }()
+	}
+	if o.cold {
+		if err := b.measureCold(ctx); err != nil {
+			return fmt.Errorf("first start of all: %w", err)
+		}
+	}
+	for _, step := range []struct {
+		name string
+		work func(context.Context) error
+	}{{"up", b.measureUp}, {"tenant", b.measureTenants}, {"deploy", b.measureDeploys}, {"usage", b.measureUsage}} {
+		if !slices.Contains(measures, step.name) {
+			continue
+		}
+		if step.name != "up" {
+			if err := b.ensureUp(ctx); err != nil {
+				return err
+			}
+		}
+		if err := step.work(ctx); err != nil {
+			return fmt.Errorf("%s: %w", step.name, err)
+		}
+	}
+	return b.publish()
+}
+
+// bench is one run.
+type bench struct {
+	options
+	source string
+	parts  string
+	cli    string
+	scratch string
+	info   RunInfo
+
+	measured []Record
+	*instance
+}
+
+// newBench builds what is measured with.
+func newBench(ctx context.Context, o options) (*bench, error) {
+	if os.Geteuid() != 0 {
+		return nil, errors.New("the embedded cluster needs root")
+	}
+	source, err := parts.FindSource("")
+	if err != nil {
+		return nil, err
+	}
+	cache, err := parts.DefaultCacheDir()
+	if err != nil {
+		return nil, err
+	}
+	b := &bench{options: o, source: source, cli: filepath.Join(cache, "bench", "berth")}
+	b.info = RunInfo{Started: time.Now().UTC().Truncate(time.Second), Commit: commit(ctx, source), Machine: machine()}
+	b.say("building the parts, the command line and the test app")
+	for _, names := range [][]string{nil, parts.Bench} {
+		b.parts, err = parts.Build(ctx, parts.Options{SourceDir: source, Names: names, Progress: parts.Print(os.Stderr)})
+		if err != nil {
+			return nil, err
+		}
+	}
+	b.scratch = filepath.Join(o.home, ".scratch")
+	if err := os.MkdirAll(b.scratch, 0o700); err != nil {
+		return nil, err
+	}
+	return b, errors.Join(b.goBuild(ctx, b.cli, "./cmd/berth"), b.goBuild(ctx, b.testApp(), "./e2e/testapp"))
+}
+
+func (b *bench) testApp() string { return filepath.Join(b.scratch, "testapp") }
+
+func (b *bench) goBuild(ctx context.Context, output, pkg string) error {
+	build := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", output, pkg)
+	build.Dir, build.Env = b.source, append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("building %s: %w\n%s", pkg, err, out)
+	}
+	return nil
+}
+
+// say tells the person who waits what happens.
+func (b *bench) say(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, time.Now().Format("15:04:05 ")+format+"\n", args...)
+}
+
+// record keeps a measurement and prints it as a JSON line.
+func (b *bench) record(r Record) {
+	r.Run = b.info
+	if r.Run.Load == "" {
+		r.Run.Load = load()
+	}
+	b.measured = append(b.measured, r)
+}
+
+// publish writes the records and the tables.
+func (b *bench) publish() error {
+	path := filepath.Join(b.source, "docs", "benchmarks.jsonl")
+	old, err := readRecords(path)
+	if err != nil {
+		return err
+	}
+	all := replace(old, b.measured)
+	if err := writeRecords(path, all); err != nil {
+		return err
+	}
+	table := report(all)
+	fmt.Println(table)
+	return insert(filepath.Join(b.source, "docs", "benchmarks.md"), table)
+}
+
+func commit(ctx context.Context, source string) string {
+	out, err := exec.CommandContext(ctx, "git", "-C", source, "describe", "--always", "--dirty").Output()
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func machine() string {
+	memory := "?"
+	if text, err := os.ReadFile("/proc/meminfo"); err == nil {
+		var kib int64
+		if _, err := fmt.Sscanf(string(text), "MemTotal: %d kB", &kib); err == nil {
+			memory = fmt.Sprintf("%d GiB", kib>>20)
+		}
+	}
+	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
+	return fmt.Sprintf("%d cores, %s, Linux %s, %s", runtime.NumCPU(), memory, strings.TrimSpace(string(kernel)), runtime.Version())
+}
+
+// load is the machine's load average over a minute.
+func load() string {
+	text, _ := os.ReadFile("/proc/loadavg")
+	one, _, _ := strings.Cut(string(text), " ")
+	return one
+}
