@@ -14,6 +14,8 @@ CONTROLLER_GEN := $(TOOLS)/controller-gen
 # Arguments for berth, such as ARGS="--name second".
 ARGS ?=
 TEST_FLAGS ?= -timeout 20m
+# Flags for make bench, such as BENCH_FLAGS="-only tenant -rounds 5".
+BENCH_FLAGS ?=
 E2E_FLAGS ?= -v -count 1 -timeout 120m
 # Sets $packages to those of make test; e2e runs against a whole Berth and has its own
 # targets.
@@ -57,7 +59,7 @@ e2e: setup parts ## every scenario, each on a Berth of its own name
 	go test $(E2E_FLAGS) ./e2e -run '$(or $(RUN),.)'
 
 bench: setup parts ## measure against peers; writes docs/benchmarks.md
-	go test $(E2E_FLAGS) ./e2e -run '^$$' -bench .
+	go run ./e2e/bench $(BENCH_FLAGS)
 
 race: setup parts ## the tests of make test without end-to-end, under the race detector
 	$(PACKAGES) && CGO_ENABLED=1 go test -race $(TEST_FLAGS) $$packages

@@ -11,6 +11,6 @@
 //   - the order of components and ports is the file's;
 //   - a file never holds the value of a secret, only its name.
 //
-// The portal and the command line import it. It imports api, internal and the root
-// of apps.
+// The portal and the command line import it. It imports api, internal and the roots
+// of apps and tenancy.
 package appfile

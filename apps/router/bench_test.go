@@ -16,7 +16,7 @@ func benchmarkRequests(b *testing.B, client *http.Client, url string) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			res, err := client.Get(url) //nolint:noctx // the client has a timeout
+			res, err := client.Get(url) // the client has a timeout
 			if err != nil {
 				b.Error(err)
 				return

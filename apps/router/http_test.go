@@ -285,7 +285,7 @@ func TestManyHostsAtOnce(t *testing.T) {
 	for i := range n {
 		go func() {
 			host := fmt.Sprintf("app%d.acme.berth.localhost", i)
-			r, err := client.Get("https://" + host + "/") //nolint:noctx // the client has a timeout
+			r, err := client.Get("https://" + host + "/") // the client has a timeout
 			if err != nil {
 				errs <- err
 				return

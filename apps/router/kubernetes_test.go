@@ -50,12 +50,12 @@ func TestTenantsAPIServerIsReachedWithItsCredentials(t *testing.T) {
 
 func TestATenantsAPIServerMustProveItself(t *testing.T) {
 	never := func(http.ResponseWriter, *http.Request) { t.Error("the request went through") }
-	for name, spoil := range map[string]func(*edge, *testing.T){
-		"its certificate names another": func(e *edge, t *testing.T) {
+	for name, spoil := range map[string]func(*testing.T, *edge){
+		"its certificate names another": func(t *testing.T, e *edge) {
 			t.Helper()
 			e.cluster(t, never, "kubernetes.other.svc")
 		},
-		"another authority signed it": func(e *edge, t *testing.T) {
+		"another authority signed it": func(t *testing.T, e *edge) {
 			t.Helper()
 			e.cluster(t, never, "kubernetes.default.svc")
 			e.sources.VirtualClusters[0].Status.CABundle = newAuthority(t).pem
@@ -64,7 +64,7 @@ func TestATenantsAPIServerMustProveItself(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := start(t, "")
-			spoil(e, t)
+			spoil(t, e)
 			got := get(t, e.client(t, true), "https://"+tenantAPI+"/api", "Authorization", "Bearer token")
 			var status metav1.Status
 			must(t, json.Unmarshal([]byte(got.body), &status))

@@ -108,7 +108,7 @@ func (p problem) render(r *http.Request, x *exchange) (kind string, body []byte)
 	case x.class() == table.ClassKubernetes:
 		body, _ = json.Marshal(metav1.Status{
 			TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"},
-			Status:   metav1.StatusFailure, Code: int32(p.status), //nolint:gosec // an HTTP status
+			Status:   metav1.StatusFailure, Code: int32(p.status), // an HTTP status
 			Reason: metav1.StatusReasonServiceUnavailable, Message: p.title + ": " + p.message,
 		})
 		return "application/json", body

@@ -48,12 +48,14 @@ func TestReplacingEveryEndpointUnderLoadFailsNoRequest(t *testing.T) {
 	e.only(addresses()...)
 
 	var failed, done atomic.Int64
+	var turns [8]atomic.Int64
 	load, stop := context.WithCancel(t.Context())
 	var clients sync.WaitGroup
-	for i := range 8 {
+	for i := range turns {
 		client := e.client(t, i%2 == 0)
 		clients.Go(func() {
 			for load.Err() == nil {
+				turns[i].Add(1)
 				method := []string{http.MethodGet, http.MethodPost}[done.Add(1)%2]
 				res, err := client.Do(request(t, method, "https://"+shop+"/", strings.NewReader("body")))
 				if err != nil {
@@ -70,10 +72,24 @@ func TestReplacingEveryEndpointUnderLoadFailsNoRequest(t *testing.T) {
 			}
 		})
 	}
+	until := func(reached func() bool) {
+		look := time.NewTicker(time.Millisecond)
+		defer look.Stop()
+		for !reached() && t.Context().Err() == nil {
+			<-look.C
+		}
+	}
 	// atLeast lets the load go on for some more requests.
 	atLeast := func(n int64) {
-		for until := done.Load() + n; done.Load() < until && t.Context().Err() == nil; {
-			time.Sleep(time.Millisecond) // the load's own pace is what is waited for
+		enough := done.Load() + n
+		until(func() bool { return done.Load() >= enough })
+	}
+	// begunEnd waits until every request that is under way has been answered: one that
+	// has chosen its endpoint may not have reached it yet.
+	begunEnd := func() {
+		for i := range turns {
+			turn := turns[i].Load()
+			until(func() bool { return turns[i].Load() > turn })
 		}
 	}
 	for range 6 {
@@ -81,7 +97,7 @@ func TestReplacingEveryEndpointUnderLoadFailsNoRequest(t *testing.T) {
 		old := processes[0]
 		processes = append(processes[1:], newProcess(t))
 		e.only(addresses()...)
-		atLeast(50) // the pause that preStop gives every process
+		begunEnd() // the pause that preStop gives every process
 		must(t, old.server.Shutdown(t.Context()))
 	}
 	stop()

@@ -171,7 +171,7 @@ func TestStreamsAreRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			conn, err := tls.Dial("tcp", e.TCPAddr().String(), &tls.Config{
-				InsecureSkipVerify: true, ServerName: host, //nolint:gosec // no certificate is to come at all
+				InsecureSkipVerify: true, ServerName: host, // no certificate is to come at all
 			})
 			if err == nil {
 				_ = conn.Close()

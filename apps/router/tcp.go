@@ -30,7 +30,7 @@ type tcpServer struct {
 	tls      *tls.Config
 
 	// base carries values only: a stream ends with its connections.
-	base context.Context //nolint:containedctx // the accept loop outlives the call that starts it
+	base context.Context // the accept loop outlives the call that starts it
 
 	mu     sync.Mutex
 	open   map[net.Conn]struct{}
@@ -152,7 +152,7 @@ func connect(ctx context.Context, target *table.Target) (*net.TCPConn, *table.En
 		var conn net.Conn
 		if conn, err = (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", endpoint.Address); err == nil {
 			endpoint.Acquire()
-			return conn.(*net.TCPConn), endpoint, nil //nolint:forcetypeassert // "tcp" dials nothing else
+			return conn.(*net.TCPConn), endpoint, nil // "tcp" dials nothing else
 		}
 		endpoint.Refused()
 		tried = append(tried, endpoint)

@@ -15,11 +15,10 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	kruntime "k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	kruntime "k8s.io/apimachinery/pkg/runtime"
 
 	berthv1 "github.com/berth-dev/berth/api/v1alpha1"
 	"github.com/berth-dev/berth/internal/localcluster"

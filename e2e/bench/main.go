@@ -97,11 +97,11 @@ func run(ctx context.Context, o options) (err error) {
 // bench is one run.
 type bench struct {
 	options
-	source string
-	parts  string
-	cli    string
+	source  string
+	parts   string
+	cli     string
 	scratch string
-	info   RunInfo
+	info    RunInfo
 
 	measured []Record
 	*instance

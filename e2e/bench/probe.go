@@ -122,9 +122,9 @@ func (p *probe) apiReady(ctx context.Context) error {
 
 // access is what an administrator of a virtual cluster has.
 type access struct {
-	address            string
-	ca, cert, key      []byte
-	tls                *tls.Config
+	address       string
+	ca, cert, key []byte
+	tls           *tls.Config
 }
 
 // localName is a name that every control plane's certificate carries.

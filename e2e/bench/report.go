@@ -122,8 +122,14 @@ func writeStages(w *strings.Builder, records []Record) {
 
 // stageOrder are the stages in the order of their columns.
 var stageOrder = []struct{ name, text string }{
-	{"pod", "pod made"}, {"containers", "control plane's container runs"}, {"api", "API answers"}, {"dns", "DNS ready"},
-	{"tenant", "Tenant Ready"}, {"first", "first 200"}, {"apply", "`kubectl apply` returned"}, {"command", "command returned"},
+	{"pod", "pod made"},
+	{"containers", "control plane's container runs"},
+	{"api", "API answers"},
+	{"dns", "DNS ready"},
+	{"tenant", "Tenant Ready"},
+	{"first", "first 200"},
+	{"apply", "`kubectl apply` returned"},
+	{"command", "command returned"},
 }
 
 // writeUsage writes memory and CPU of every part, and sums for each group.

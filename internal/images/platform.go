@@ -30,7 +30,7 @@ const caBundle = "/etc/ssl/certs/ca-certificates.crt"
 // Platform makes every image that Berth itself needs on a host cluster.
 //
 // partsDir holds kube-control-plane, kine, vcluster and coredns; binDir holds
-// berth-controller, berth-portal, berth-router and the helpers berth-setup, cp and pause
+// berth-controller, berth-portal, berth-router and the small programs berth-setup, cp and pause
 // of this package's cmd folder; chartDir is vCluster's chart as its Go module ships it. All
 // must be static binaries. The tag of a Berth image is the first twelve digits of its
 // digest: an image that is current has the name it had.

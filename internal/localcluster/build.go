@@ -12,7 +12,7 @@ import (
 	"github.com/berth-dev/berth/internal/parts"
 )
 
-// berthCommands are the packages of Berth's own binaries and of the helpers that its
+// berthCommands are the packages of Berth's own binaries and of the small programs that its
 // images hold.
 var berthCommands = []string{
 	"./cmd/berth-controller", "./cmd/berth-portal", "./cmd/berth-router",

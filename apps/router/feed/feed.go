@@ -187,7 +187,7 @@ func (f *Feed) fill(ctx context.Context) error {
 func trim(object any) (any, error) {
 	accessor, err := meta.Accessor(object)
 	if err != nil {
-		return object, nil //nolint:nilerr // a tombstone; there is nothing to trim
+		return object, nil // a tombstone; there is nothing to trim
 	}
 	accessor.SetManagedFields(nil)
 	if !ofVirtualCluster(accessor.GetNamespace()) {

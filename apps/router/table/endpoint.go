@@ -46,7 +46,7 @@ func (t *Target) Pick(tried []*Endpoint) *Endpoint {
 	if n == 0 {
 		return nil
 	}
-	start := int(t.next.Add(1) % uint32(n)) //nolint:gosec // n is a handful of endpoints
+	start := int(t.next.Add(1) % uint32(n)) // n is a handful of endpoints
 	var best *Endpoint
 	var bestAvoided bool
 	for i := range n {
