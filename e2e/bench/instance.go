@@ -57,7 +57,7 @@ func (b *bench) berth(ctx context.Context, args ...string) *exec.Cmd {
 	command := exec.CommandContext(ctx, b.cli, args...)
 	command.Env = append(os.Environ(), "BERTH_HOME="+b.home)
 	if b.instance != nil {
-		command.Env = append(command.Env, "BERTH_CONFIG="+b.instance.up.CLIConfig)
+		command.Env = append(command.Env, "BERTH_CONFIG="+b.up.CLIConfig)
 	}
 	return command
 }

@@ -14,8 +14,11 @@ import (
 
 // renderedKinds are what Berth makes for an app inside the tenant's cluster.
 var renderedKinds = []schema.GroupVersionKind{
-	{Version: "v1", Kind: "ServiceAccount"}, {Version: "v1", Kind: "Secret"}, {Version: "v1", Kind: "ConfigMap"},
-	{Version: "v1", Kind: "Service"}, {Group: "apps", Version: "v1", Kind: "Deployment"},
+	{Version: "v1", Kind: "ServiceAccount"},
+	{Version: "v1", Kind: "Secret"},
+	{Version: "v1", Kind: "ConfigMap"},
+	{Version: "v1", Kind: "Service"},
+	{Group: "apps", Version: "v1", Kind: "Deployment"},
 }
 
 // inCluster is a client of a virtual cluster as its administrator.

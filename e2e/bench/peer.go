@@ -27,6 +27,9 @@ type peer struct {
 	equal, plain string
 }
 
+// embeddedOvercommit is the HostCluster's cpuOvercommit on the embedded node.
+const embeddedOvercommit = 10
+
 // newPeer prepares what `vcluster create` is given.
 func (b *bench) newPeer(ctx context.Context) (*peer, error) {
 	list := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/loft-sh/vcluster")
@@ -75,7 +78,7 @@ func peerValues(limits bool) map[string]any {
 		cpu, memory := fmt.Sprintf("%dm", tenancy.ControlPlaneCPULimitMilli), fmt.Sprint(tenancy.ControlPlaneMemoryLimit)
 		distro["resources"] = dict{"limits": dict{"cpu": cpu, "memory": "512Mi"}, "requests": dict{"cpu": "10m", "memory": "64Mi"}}
 		control["limits"] = dict{"cpu": cpu, "memory": memory, "ephemeral-storage": nil}
-		control["requests"] = dict{"cpu": "20m", "memory": fmt.Sprint(tenancy.ControlPlaneMemoryRequest), "ephemeral-storage": nil}
+		control["requests"] = dict{"cpu": fmt.Sprintf("%dm", tenancy.ControlPlaneCPURequestMilli(embeddedOvercommit)), "memory": fmt.Sprint(tenancy.ControlPlaneMemoryRequest), "ephemeral-storage": nil}
 		dns["resources"] = dict{
 			"limits":   dict{"cpu": fmt.Sprintf("%dm", tenancy.DNSCPULimitMilli), "memory": fmt.Sprint(tenancy.DNSMemoryLimit)},
 			"requests": dict{"cpu": fmt.Sprintf("%dm", tenancy.DNSCPURequestMilli), "memory": fmt.Sprint(tenancy.DNSMemoryRequest)},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -98,11 +99,11 @@ const leastSpace = 12 << 30
 
 func checkSpace() Check {
 	dir := Home()
-	for {
+	for dir != "/" {
 		if _, err := os.Stat(dir); err == nil {
 			break
 		}
-		dir = dir[:max(strings.LastIndex(dir, "/"), 1)]
+		dir = filepath.Dir(dir)
 	}
 	var stat unix.Statfs_t
 	if err := unix.Statfs(dir, &stat); err != nil {

@@ -18,6 +18,9 @@ import (
 // DefaultName is the instance that commands mean when none is named.
 const DefaultName = "berth"
 
+// maxHome is how long the path of the folder of all instances may be.
+const maxHome = 60
+
 var validName = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,18}[a-z0-9])?$`)
 
 // Instance is one embedded host cluster and the folder that holds all of its state.
@@ -39,6 +42,12 @@ func Open(name string) (*Instance, error) {
 	if !validName.MatchString(name) {
 		return nil, errs.New(errs.Invalid, "--name", fmt.Sprintf("%q cannot name an instance", name),
 			"use 1 to 20 lower-case letters, digits and hyphens, a letter first")
+	}
+	// The address of a unix socket has room for 107 characters: the longest path is
+	// run/containerd/s/ with 64 hex digits of containerd's shim.
+	if home := Home(); !filepath.IsAbs(home) || len(home) > maxHome {
+		return nil, errs.New(errs.Invalid, "BERTH_HOME", fmt.Sprintf("%q cannot hold instances", home),
+			fmt.Sprintf("set it to an absolute path of at most %d characters", maxHome))
 	}
 	return &Instance{Name: name, Dir: filepath.Join(Home(), name)}, nil
 }
