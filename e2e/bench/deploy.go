@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	berthv1 "github.com/berth-dev/berth/api/v1alpha1"
@@ -39,8 +40,9 @@ type deployer struct {
 	inside     client.Client
 	kubeconfig string
 	// manifests of the app ourApp with the image firstImage.
-	manifests, firstImage string
-	images                int
+	manifests  string
+	firstImage pushed
+	images     int
 }
 
 // measureDeploys deploys new apps and new images in turns. Every deploy has an image of its
@@ -99,7 +101,7 @@ func (d *deployer) prepare(ctx context.Context) error {
 	if d.firstImage, err = d.image(ctx); err != nil {
 		return err
 	}
-	if _, err := d.applyApp(ctx, ourApp, d.firstImage); err != nil {
+	if _, err := d.applyApp(ctx, ourApp, d.firstImage.tag); err != nil {
 		return err
 	}
 	if d.manifests, err = manifests(ctx, d.inside, ourApp); err != nil {
@@ -109,20 +111,29 @@ func (d *deployer) prepare(ctx context.Context) error {
 	return err
 }
 
+// pushed is an image by its tag, as people name it, and by its digest, as Berth writes it
+// into the manifests.
+type pushed struct{ tag, digest string }
+
 // image pushes an image nobody has deployed.
-func (d *deployer) image(ctx context.Context) (string, error) {
+func (d *deployer) image(ctx context.Context) (pushed, error) {
 	d.images++
 	version := strconv.Itoa(d.images)
 	entry, err := images.Binary("/testapp", d.testApp())
 	if err != nil {
-		return "", err
+		return pushed{}, err
 	}
 	image, err := images.Scratch(images.Config{Entrypoint: []string{"/testapp"}, Env: []string{"VERSION=" + version}}, entry)
 	if err != nil {
-		return "", err
+		return pushed{}, err
 	}
-	ref := "registry.berth.internal/bench/" + d.tenant + ":" + version
-	return ref, images.Push(ctx, d.up.Registry, ref, image)
+	digest, err := image.Digest()
+	if err != nil {
+		return pushed{}, err
+	}
+	repository := "registry.berth.internal/bench/" + d.tenant
+	p := pushed{tag: repository + ":" + version, digest: repository + "@" + digest.String()}
+	return p, images.Push(ctx, d.up.Registry, p.tag, image)
 }
 
 // newApp deploys an app that is new to Berth.
@@ -132,7 +143,7 @@ func (d *deployer) newApp(ctx context.Context, round int) (map[string]int64, err
 		return nil, err
 	}
 	app := "benchnew" + strconv.Itoa(round)
-	stages, err := d.applyApp(ctx, app, image)
+	stages, err := d.applyApp(ctx, app, image.tag)
 	if err != nil {
 		return nil, err
 	}
@@ -168,7 +179,7 @@ func (d *deployer) newImage(ctx context.Context, _ int) (map[string]int64, error
 	if err != nil {
 		return nil, err
 	}
-	return d.untilAnswered(ctx, ourApp, "deploy", "web="+image, "-t", d.tenant, "-a", ourApp)
+	return d.untilAnswered(ctx, ourApp, "deploy", "web="+image.tag, "-t", d.tenant, "-a", ourApp)
 }
 
 // untilAnswered runs a command of berth and waits until the newest image answers at the
@@ -234,7 +245,7 @@ func (d *deployer) kubectlDeploy(ctx context.Context, app string) (map[string]in
 		return nil, err
 	}
 	path := filepath.Join(d.scratch, app+".json")
-	if err := os.WriteFile(path, []byte(renamed(d.manifests, ourApp, app, d.firstImage, image)), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(renamed(d.manifests, ourApp, app, d.firstImage.digest, image.digest)), 0o600); err != nil {
 		return nil, err
 	}
 	p := &probe{stages: map[string]int64{}, start: time.Now()}
@@ -246,7 +257,22 @@ func (d *deployer) kubectlDeploy(ctx context.Context, app string) (map[string]in
 		return nil, err
 	}
 	p.reached("command")
-	return p.stages, nil
+	return p.stages, d.runs(ctx, app, image.digest)
+}
+
+// runs checks that an app's one process is ready with the image: that what was measured
+// is what was meant.
+func (d *deployer) runs(ctx context.Context, app, image string) error {
+	var pods corev1.PodList
+	if err := d.inside.List(ctx, &pods, client.InNamespace(app)); err != nil {
+		return err
+	}
+	for i := range pods.Items {
+		if pods.Items[i].Spec.Containers[0].Image == image && podReady(&pods.Items[i]) {
+			return nil
+		}
+	}
+	return fmt.Errorf("kubectl says that %s is rolled out, but no process with %s is ready", app, image)
 }
 
 // kubectl runs kubectl as close to the tenant's API server as can be: in the node's network.

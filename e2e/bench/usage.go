@@ -45,6 +45,10 @@ func (b *bench) measureUsage(ctx context.Context) error {
 	if _, err := output(b.berth(ctx, "tenants:create", name, "--plan", "small")); err != nil {
 		return err
 	}
+	// The pool is empty again before anything is counted.
+	if err := b.setPool(ctx, 0); err != nil {
+		return err
+	}
 	var tenant berthv1.Tenant
 	if err := b.host.Get(ctx, client.ObjectKey{Name: name}, &tenant); err != nil {
 		return err

@@ -55,7 +55,7 @@ func New(opts Options) (*Client, error) {
 		}
 	}
 	c := &Client{base: base, opts: opts, tls: conf, dial: DialLocalhost, agent: opts.UserAgent}
-	c.http = &http.Client{Transport: &http.Transport{
+	c.http = &http.Client{Transport: retrier{&http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           c.dial,
 		TLSClientConfig:       conf,
@@ -63,7 +63,7 @@ func New(opts Options) (*Client, error) {
 		TLSHandshakeTimeout:   10 * time.Second,
 		ResponseHeaderTimeout: 60 * time.Second,
 		IdleConnTimeout:       30 * time.Second,
-	}}
+	}}}
 	return c, nil
 }
 
