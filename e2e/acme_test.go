@@ -24,9 +24,7 @@ func TestAcme(t *testing.T) {
 	if err != nil {
 		t.Fatalf("deploying the shop: %v\n%s", err, out)
 	}
-	t.Cleanup(func() {
-		deleteTenant(t, tenantNamed("acme"))
-	})
+	t.Cleanup(func() { deleteTenants(t, tenantNamed("acme")) })
 	_, after, ok := strings.Cut(string(out), "  curl ")
 	if !ok {
 		t.Fatalf("no command is printed:\n%s", out)

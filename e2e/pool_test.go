@@ -22,12 +22,14 @@ func TestFiftyClaims(t *testing.T) {
 		host := hostCluster(t)
 		return host.Status.Available >= pool, fmt.Sprintf("%d available", host.Status.Available)
 	})
+	var crowd []*berthv1.Tenant
+	t.Cleanup(func() { deleteTenants(t, crowd...) })
 	for n := range tenants {
 		tenant := &berthv1.Tenant{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("crowd-%d", n)}, Spec: berthv1.TenantSpec{Plan: "small"}}
 		if err := berth.host.Create(t.Context(), tenant); err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { deleteTenant(t, tenant) })
+		crowd = append(crowd, tenant)
 	}
 	eventually(t, 10*time.Minute, "every tenant served or queued", func() (bool, string) {
 		served, queued := countCrowd(t)
@@ -88,18 +90,23 @@ func setPool(t *testing.T, size, most int32) {
 	}
 }
 
-// deleteTenant deletes a tenant and waits until nothing of it is left. It runs after the
-// scenario's context has ended.
-func deleteTenant(t *testing.T, tenant *berthv1.Tenant) {
+// deleteTenants deletes tenants and waits until nothing of them is left: all are asked to
+// go before the first is waited for, or those that queue would be served meanwhile. It runs
+// after the scenario's context has ended.
+func deleteTenants(t *testing.T, tenants ...*berthv1.Tenant) {
 	t.Helper()
 	ctx := cleanupContext(t)
-	if err := client.IgnoreNotFound(berth.host.Delete(ctx, tenant)); err != nil {
-		t.Error(err)
+	for _, tenant := range tenants {
+		if err := client.IgnoreNotFound(berth.host.Delete(ctx, tenant)); err != nil {
+			t.Error(err)
+		}
 	}
-	eventually(t, 5*time.Minute, "tenant "+tenant.Name+" gone", func() (bool, string) {
-		err := berth.host.Get(ctx, client.ObjectKeyFromObject(tenant), &berthv1.Tenant{})
-		return client.IgnoreNotFound(err) == nil && err != nil, fmt.Sprint(err)
-	})
+	for _, tenant := range tenants {
+		eventually(t, 5*time.Minute, "tenant "+tenant.Name+" gone", func() (bool, string) {
+			err := berth.host.Get(ctx, client.ObjectKeyFromObject(tenant), &berthv1.Tenant{})
+			return client.IgnoreNotFound(err) == nil && err != nil, fmt.Sprint(err)
+		})
+	}
 }
 
 func tenantNamed(name string) *berthv1.Tenant {
