@@ -55,6 +55,8 @@ func TestIsolation(t *testing.T) {
 
 	dns := berth.clusterIP(t, "kube-system", "kube-dns")
 	metadata := metadataListener(t, node)
+	foreignAPI := berth.clusterIP(t, "vc-"+b.cluster, b.cluster) + ":443"
+	portal := berth.clusterIP(t, "berth-system", "berth-portal") + ":8080"
 	for _, c := range []struct {
 		what, network, denied, allowed string
 		// twin is who the allowed address is dialled by: the tenant, or the node, whose
@@ -64,14 +66,17 @@ func TestIsolation(t *testing.T) {
 		{"another tenant's pod", "tcp", b.podIP + ":8080", a.podIP + ":8080", "tenant"},
 		{"another tenant's pod is really there", "tcp", "", b.podIP + ":8080", "node"},
 		{"another tenant's service", "tcp", b.serviceIP + ":8080", a.serviceIP + ":8080", "tenant"},
-		{"another tenant's API server", "tcp", berth.clusterIP(t, "vc-"+b.cluster, b.cluster) + ":443", "kubernetes.default.svc:443", "tenant"},
+		{"another tenant's service is really there", "tcp", "", b.serviceIP + ":8080", "node"},
+		{"another tenant's API server", "tcp", foreignAPI, foreignAPI, "node"},
+		{"its own API server", "tcp", "", "kubernetes.default.svc:443", "tenant"},
 		{"the host's API server", "tcp", "10.96.0.1:443", "10.96.0.1:443", "node"},
 		{"the host's API server on the node", "tcp", "10.88.0.1:6443", "10.88.0.1:6443", "node"},
 		{"the kubelet", "tcp", "10.88.0.1:10250", "10.88.0.1:10250", "node"},
 		{"the registry", "tcp", "10.88.0.1:5000", "10.88.0.1:5000", "node"},
 		{"the host's DNS", "tcp", dns + ":53", dns + ":53", "node"},
 		{"the metadata address", "tcp", metadata, metadata, "node"},
-		{"the portal", "tcp", berth.clusterIP(t, "berth-system", "berth-portal") + ":8080", "web.hello.svc:8080", "tenant"},
+		{"the portal", "tcp", portal, portal, "node"},
+		{"its own service by its name", "tcp", "", "web.hello.svc:8080", "tenant"},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			if c.denied != "" {
@@ -291,7 +296,12 @@ func refusedPods(t *testing.T, n *neighbour) {
 		if name == "harmless" {
 			if err != nil {
 				t.Errorf("the harmless twin is refused: %s", out)
+				continue
 			}
+			eventually(t, time.Minute, "the harmless twin running", func() (bool, string) {
+				phase, _ := berth.kubectl(n.kubeconfig, "get", "pod", "-n", "default", name, "-o", "jsonpath={.status.phase}")
+				return phase == "Running", phase
+			})
 			continue
 		}
 		// The tenant's own API server may take it: then it must never run on the host.

@@ -3,14 +3,17 @@ package e2e
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	berthv1 "github.com/berth-dev/berth/api/v1alpha1"
@@ -57,12 +60,33 @@ func TestKills(t *testing.T) {
 	if len(releases.Items) != release {
 		t.Errorf("%d deploys made %d releases", release, len(releases.Items))
 	}
+	eventually(t, 2*time.Minute, "one process of the last release and nothing else", func() (bool, string) {
+		return onlyProcess(t, tenant.Status.VirtualCluster, fmt.Sprintf("v%d", release))
+	})
+}
+
+// onlyProcess tells whether the host holds exactly one pod of the hello app, running, and of
+// the release given; a pod that is being deleted counts as well.
+func onlyProcess(t *testing.T, cluster, release string) (bool, string) {
+	t.Helper()
+	var pods corev1.PodList
+	if err := berth.host.List(t.Context(), &pods, client.InNamespace(berthv1.HostNamespace(cluster)), client.MatchingLabels{berthv1.LabelApp: "hello"}); err != nil {
+		return false, err.Error()
+	}
+	var seen []string
+	for _, pod := range pods.Items {
+		seen = append(seen, fmt.Sprintf("%s of %s: %s, being deleted: %t", pod.Name, pod.Labels[berthv1.LabelRelease], pod.Status.Phase, pod.DeletionTimestamp != nil))
+	}
+	ok := len(pods.Items) == 1 && pods.Items[0].DeletionTimestamp == nil &&
+		pods.Items[0].Status.Phase == corev1.PodRunning && pods.Items[0].Labels[berthv1.LabelRelease] == release
+	return ok, strings.Join(seen, "; ")
 }
 
 // deployAndKill starts a deploy, kills a part a moment later, and waits for the release.
 func deployAndKill(t *testing.T, release int, after time.Duration, find func() []int) {
 	t.Helper()
-	image := testImage(strconv.Itoa(2 + release%2))
+	version := strconv.Itoa(2 + release%2)
+	image := testImage(version)
 	deploy := berth.command("deploy", "web="+image, "-t", "kills", "-a", "hello")
 	var out bytes.Buffer
 	deploy.Stdout, deploy.Stderr = &out, &out
@@ -100,13 +124,15 @@ func deployAndKill(t *testing.T, release int, after time.Duration, find func() [
 		if err != nil {
 			return false, err.Error()
 		}
-		response.Body.Close()
-		return response.StatusCode == 200, response.Status
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		return err == nil && response.StatusCode == 200 && string(body) == version, fmt.Sprintf("%s: %q", response.Status, body)
 	})
 }
 
-// processes finds the processes of a program by its path in its own filesystem and,
-// if given, by a line of its environment.
+// processes finds the processes of a program in the pods of the scenarios' instance, by the
+// program's path in its own filesystem and, if given, by a line of its environment. Another
+// instance on the machine runs the same programs.
 func processes(program, environment string) []int {
 	entries, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
@@ -115,7 +141,7 @@ func processes(program, environment string) []int {
 	var found []int
 	for _, entry := range entries {
 		command, err := os.ReadFile(entry + "/cmdline")
-		if err != nil || !bytes.HasPrefix(command, append([]byte(program), 0)) {
+		if err != nil || !bytes.HasPrefix(command, append([]byte(program), 0)) || !inInstance(entry, instanceName) {
 			continue
 		}
 		if environment != "" {
@@ -128,6 +154,13 @@ func processes(program, environment string) []int {
 		found = append(found, pid)
 	}
 	return found
+}
+
+// inInstance tells whether a process, named by its folder below /proc, is in the control
+// groups of an instance's pods.
+func inInstance(process, instance string) bool {
+	groups, err := os.ReadFile(process + "/cgroup")
+	return err == nil && strings.Contains(string(groups), "/berth-"+instance+"/")
 }
 
 // TestControlPlaneComesBack: the control plane's process is gone and started anew; the
@@ -144,13 +177,32 @@ func TestControlPlaneComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	cluster := tenant.Status.VirtualCluster
+	key := client.ObjectKey{Namespace: berthv1.HostNamespace(cluster), Name: cluster + "-0"}
+	var before corev1.Pod
+	if err := berth.host.Get(t.Context(), key, &before); err != nil {
+		t.Fatal(err)
+	}
 	start := time.Now()
-	if out, err := berth.kubectl(berth.up.Kubeconfig, "delete", "pod", "-n", berthv1.HostNamespace(cluster), cluster+"-0", "--force", "--grace-period=0"); err != nil {
+	if out, err := berth.kubectl(berth.up.Kubeconfig, "delete", "pod", "-n", key.Namespace, key.Name, "--force", "--grace-period=0"); err != nil {
 		t.Fatalf("deleting the control plane's pod: %s", out)
 	}
-	eventually(t, 2*time.Minute, "the tenant's object", func() (bool, string) {
+	// An answer counts only when the old process cannot have given it.
+	eventually(t, 2*time.Minute, "another pod of the control plane, ready", func() (bool, string) {
+		var pod corev1.Pod
+		if err := berth.host.Get(t.Context(), key, &pod); err != nil {
+			return false, err.Error()
+		}
+		return pod.UID != before.UID && ready(&pod), fmt.Sprintf("pod %s, %s, ready: %t", pod.UID, pod.Status.Phase, ready(&pod))
+	})
+	eventually(t, time.Minute, "the tenant's object", func() (bool, string) {
 		out, err := berth.kubectl(config, "get", "configmap", "kept", "-o", "jsonpath={.data.a}")
 		return err == nil && out == "b", out
 	})
 	t.Logf("answering again after %s", time.Since(start).Round(100*time.Millisecond))
+}
+
+func ready(pod *corev1.Pod) bool {
+	return slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+	})
 }

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -16,52 +17,95 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// TestInterruptedUp: Ctrl-C and kill -9 of `berth up`, at many moments, leave nothing
-// running, and the next command removes what is left.
+// TestInterruptedUp: Ctrl-C and kill -9 of `berth up`, from nothing and right after each of
+// its steps, leave nothing running, and the next command removes what is left.
 func TestInterruptedUp(t *testing.T) {
 	const name = "e2e-int"
 	t.Cleanup(func() { berth.berth(t, "down", "--name", name, "--delete") })
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGKILL} {
-		for n := range *kills {
-			after := 500*time.Millisecond + time.Duration(n)*900*time.Millisecond
-			up := berth.command("up", "--name", name, "--bare")
-			if err := up.Start(); err != nil {
-				t.Fatal(err)
-			}
-			time.Sleep(after)
-			if err := up.Process.Signal(signal); err != nil {
-				t.Fatal(err)
-			}
-			err := up.Wait()
-			if signal == syscall.SIGINT && err == nil && leftOf(name) == "" {
-				t.Errorf("`up` interrupted after %s exits with 0 and nothing runs", after)
-			}
-			if err == nil {
-				continue // it was up before the signal came
-			}
-			eventually(t, 15*time.Second, fmt.Sprintf("nothing left after %s at %s", signal, after), func() (bool, string) {
-				left := leftOf(name)
-				return left == "", left
+		for _, c := range []struct {
+			step string
+			args []string
+		}{
+			{"Kubernetes", []string{"--bare"}},
+			{"Images into the node", []string{"--bare"}},
+			// The last step of a bare `up` is the one before the chart.
+			{"DNS and storage", []string{"--pool", "1"}},
+			{"Berth's chart", []string{"--pool", "1"}},
+		} {
+			t.Run(fmt.Sprintf("%s after %s", signal, c.step), func(t *testing.T) {
+				interruptUp(t, signal, c.step, append([]string{"up", "--name", name}, c.args...)...)
+				eventually(t, 15*time.Second, "nothing left running", func() (bool, string) {
+					left := leftOf(name)
+					return left == "", left
+				})
+				berth.berth(t, "down", "--name", name, "--delete")
+				if groups := controlGroups(name); len(groups) > 0 {
+					t.Errorf("control groups left: %v", groups)
+				}
+				if _, err := os.Stat(filepath.Join(berth.home, name)); !os.IsNotExist(err) {
+					t.Errorf("state left: %v", err)
+				}
 			})
 		}
 	}
-	berth.berth(t, "down", "--name", name, "--delete")
-	if groups, _ := filepath.Glob("/sys/fs/cgroup/*/berth-" + name); len(groups) > 0 {
-		t.Errorf("control groups left: %v", groups)
+}
+
+// interruptUp starts `berth up`, sends it a signal as soon as it says that a step is done,
+// and waits until it has ended of it.
+func interruptUp(t *testing.T, signal syscall.Signal, step string, args ...string) {
+	t.Helper()
+	up := berth.command(args...)
+	progress, err := up.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
 	}
-	if _, err := os.Stat(filepath.Join(berth.home, name)); !os.IsNotExist(err) {
-		t.Errorf("state left: %v", err)
+	if err := up.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var said []string
+	done := false
+	for lines := bufio.NewScanner(progress); !done && lines.Scan(); {
+		said = append(said, lines.Text())
+		done = strings.HasPrefix(lines.Text(), fmt.Sprintf("✓ %-22s ", step))
+	}
+	if !done {
+		t.Fatalf("`up` ended before the step %q (%v):\n%s", step, up.Wait(), strings.Join(said, "\n"))
+	}
+	if err := up.Process.Signal(signal); err != nil {
+		t.Errorf("sending the signal: %v", err)
+	}
+	err = up.Wait()
+	killed := up.ProcessState.Sys().(syscall.WaitStatus).Signaled()
+	switch {
+	case err == nil:
+		t.Errorf("`up` was not interrupted after the step %q: it exits with 0", step)
+	case signal == syscall.SIGKILL && !killed:
+		t.Errorf("`up` ended by itself before the kill: %v", err)
 	}
 }
 
-// leftOf lists what of an instance still runs.
+// controlGroups lists the control groups of an instance, with either version of them.
+func controlGroups(name string) []string {
+	var groups []string
+	for _, root := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/*"} {
+		found, _ := filepath.Glob(root + "/berth-" + name)
+		groups = append(groups, found...)
+	}
+	return groups
+}
+
+// leftOf lists what of an instance still runs: its own processes and those of its pods.
 func leftOf(name string) string {
 	var left []string
-	entries, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	entries, _ := filepath.Glob("/proc/[0-9]*")
 	for _, entry := range entries {
-		command, _ := os.ReadFile(entry)
+		command, _ := os.ReadFile(entry + "/cmdline")
+		if len(command) == 0 {
+			continue // a kernel thread, or a process that has ended
+		}
 		text := strings.ReplaceAll(string(command), "\x00", " ")
-		if strings.Contains(text, "/"+name+"/") || strings.Contains(text, "__berth-") && strings.Contains(text, " "+name+" ") {
+		if strings.Contains(text, "/"+name+"/") || strings.Contains(text, "__berth-") && strings.Contains(text, " "+name+" ") || inInstance(entry, name) {
 			left = append(left, text)
 		}
 	}

@@ -18,8 +18,10 @@ func newRequest(t *testing.T, url string) (*http.Request, error) {
 
 // load is a steady stream of requests.
 type load struct {
-	stop func()
-	done chan struct{}
+	stop      func()
+	done      chan struct{}
+	start     time.Time
+	perSecond int
 
 	mu       sync.Mutex
 	latency  []time.Duration
@@ -31,7 +33,7 @@ type load struct {
 func startLoad(t *testing.T, url string, perSecond int) *load {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
-	l := &load{stop: stop, done: make(chan struct{})}
+	l := &load{stop: stop, done: make(chan struct{}), start: time.Now(), perSecond: perSecond}
 	go func() {
 		defer close(l.done)
 		var running sync.WaitGroup
@@ -68,15 +70,24 @@ func (l *load) request(url string) {
 	}
 }
 
-// end stops the load and fails the scenario for every failed request.
+// end stops the load and fails the scenario for every failed request. It also fails when
+// far fewer requests were sent than promised: a lighter load proves less.
 func (l *load) end(t *testing.T) {
 	t.Helper()
 	l.stop()
+	elapsed := time.Since(l.start)
 	<-l.done
+	sent, planned := len(l.latency), int(elapsed.Seconds()*float64(l.perSecond))
+	if sent*10 < planned*9 {
+		t.Errorf("only %d of %d requests were sent in %s", sent, planned, elapsed.Round(time.Millisecond))
+	}
+	if sent == 0 {
+		return
+	}
 	sort.Slice(l.latency, func(i, j int) bool { return l.latency[i] < l.latency[j] })
-	at := func(quantile float64) time.Duration { return l.latency[int(quantile*float64(len(l.latency)-1))] }
-	t.Logf("%d requests, %d failed, p50 %s, p99 %s, longest %s", len(l.latency), len(l.failures), at(0.5), at(0.99), at(1))
+	at := func(quantile float64) time.Duration { return l.latency[int(quantile*float64(sent-1))] }
+	t.Logf("%d requests in %s, %d failed, p50 %s, p99 %s, longest %s", sent, elapsed.Round(time.Millisecond), len(l.failures), at(0.5), at(0.99), at(1))
 	if len(l.failures) > 0 {
-		t.Errorf("%d of %d requests failed, the first: %s", len(l.failures), len(l.latency), l.failures[0])
+		t.Errorf("%d of %d requests failed, the first: %s", len(l.failures), sent, l.failures[0])
 	}
 }

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -11,45 +12,56 @@ import (
 	berthv1 "github.com/berth-dev/berth/api/v1alpha1"
 )
 
-// TestRolloutUnderLoad: a new image and scaling 1 → 4 → 2 lose none of 200 requests a
+// TestRolloutUnderLoad: new images and scaling 1 → 4 → 2 lose none of 200 requests a
 // second.
 func TestRolloutUnderLoad(t *testing.T) {
 	berth.tenant(t, "rollout", "small")
 	berth.apply(t, "rollout", helloApp)
-	in := []string{"-t", "rollout", "-a", "hello"}
-	rollout(t, in, "1")
+	rollout(t, "rollout", 1)
 }
 
-// TestRolloutAtFullPlan does the same while the app uses every OCU of its plan: the
-// rollout's extra process must find room.
+// TestRolloutAtFullPlan does the same with processes of five OCUs: four of them use every
+// OCU of the small plan, and the rollout's extra process must find room.
 func TestRolloutAtFullPlan(t *testing.T) {
 	berth.tenant(t, "fullplan", "small")
 	berth.apply(t, "fullplan", helloApp)
-	in := []string{"-t", "fullplan", "-a", "hello"}
-	// The small plan is 20 OCUs: four processes of five.
-	rollout(t, in, "1:5")
+	rollout(t, "fullplan", 5)
 }
 
-func rollout(t *testing.T, in []string, one string) {
+// rollout releases and scales the hello app of a tenant of the small plan under load;
+// every process has so many OCUs.
+func rollout(t *testing.T, tenant string, ocus int) {
 	t.Helper()
-	size := strings.TrimPrefix(one, "1")
-	berth.berth(t, append([]string{"ps:scale", "web=" + one}, in...)...)
-	load := startLoad(t, berth.url(in[3]+"."+in[1], "/"), 200)
-	time.Sleep(2 * time.Second)
-	berth.berth(t, append([]string{"deploy", "web=" + testImage("2")}, in...)...)
-	for _, count := range []string{"4", "2"} {
-		berth.berth(t, append([]string{"ps:scale", "web=" + count + size}, in...)...)
-		eventually(t, 2*time.Minute, count+" processes", func() (bool, string) {
-			out := berth.berth(t, append([]string{"ps"}, in...)...)
-			return strings.Count(out, "web.") >= 1, out
-		})
+	in := []string{"-t", tenant, "-a", "hello"}
+	deploy := func(version string) {
+		t.Helper()
+		berth.berth(t, append([]string{"deploy", "web=" + testImage(version)}, in...)...)
+		if _, body := berth.get(t, berth.url("hello."+tenant, "/version")); body != version {
+			t.Errorf("version %q answers after the rollout of %s", body, version)
+		}
 	}
-	berth.berth(t, append([]string{"deploy", "web=" + testImage("3")}, in...)...)
+	scale := func(count int) string {
+		t.Helper()
+		said := berth.berth(t, append([]string{"ps:scale", fmt.Sprintf("web=%d:%d", count, ocus)}, in...)...)
+		eventually(t, 2*time.Minute, fmt.Sprintf("%d processes", count), func() (bool, string) {
+			out := berth.berth(t, append([]string{"ps"}, in...)...)
+			return strings.Count(out, "web.") == count, out
+		})
+		return said
+	}
+	scale(1)
+	load := startLoad(t, berth.url("hello."+tenant, "/"), 200)
+	time.Sleep(2 * time.Second)
+	deploy("2")
+	said := scale(4)
+	if want := fmt.Sprintf("uses %d of the 20 OCUs", 4*ocus); !strings.Contains(said, want) {
+		t.Errorf("scaling to 4 does not say that the tenant %s:\n%s", want, said)
+	}
+	deploy("3")
+	scale(2)
+	deploy("1")
 	time.Sleep(2 * time.Second)
 	load.end(t)
-	if _, body := berth.get(t, berth.url(in[3]+"."+in[1], "/version")); body != "3" {
-		t.Errorf("version %q answers after the rollout", body)
-	}
 }
 
 // TestFailedRelease: a release that never becomes healthy leaves the old one serving on all

@@ -87,7 +87,8 @@ func run(m *testing.M) int {
 	return code
 }
 
-// newStand builds the command line and brings up a fresh instance.
+// newStand builds the command line and brings up a fresh instance, which it takes down
+// again when it cannot be used.
 func newStand() (*stand, error) {
 	if os.Geteuid() != 0 {
 		return nil, errors.New("the embedded cluster needs root")
@@ -104,8 +105,10 @@ func newStand() (*stand, error) {
 		return nil, fmt.Errorf("building the command line: %w\n%s", err, out)
 	}
 	// What an earlier, killed run left is in the way of nobody but us.
-	if out, err := s.command("down", "--name", instanceName, "--delete").CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("removing an earlier instance: %w\n%s", err, out)
+	for _, name := range []string{instanceName, "e2e-int", "e2e-kill", "e2e-two"} {
+		if out, err := s.command("down", "--name", name, "--delete").CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("removing an earlier instance %s: %w\n%s", name, err, out)
+		}
 	}
 	up := s.command("up", "--name", instanceName, "--source", source, "--pool", "1", "--json")
 	up.Stderr = os.Stderr
@@ -113,15 +116,27 @@ func newStand() (*stand, error) {
 	if err != nil {
 		return nil, fmt.Errorf("berth up: %w", err)
 	}
-	if err := json.Unmarshal(out, &s.up); err != nil {
-		return nil, fmt.Errorf("berth up --json: %w\n%s", err, out)
+	if err := s.prepare(source, out); err != nil {
+		if !*keep {
+			// Its state stays until the next run: the logs may say what was wrong.
+			err = errors.Join(err, s.command("down", "--name", instanceName).Run())
+		}
+		return nil, err
+	}
+	return s, nil
+}
+
+// prepare makes what scenarios need of an instance that is up, from what `up` printed.
+func (s *stand) prepare(source string, printed []byte) error {
+	if err := json.Unmarshal(printed, &s.up); err != nil {
+		return fmt.Errorf("berth up --json: %w\n%s", err, printed)
 	}
 	dir, err := parts.Build(context.Background(), parts.Options{SourceDir: source, Names: []string{"kubectl"}})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	s.kube = filepath.Join(dir, "kubectl")
-	return s, errors.Join(s.connect(), s.pushTestApp(source))
+	return errors.Join(s.connect(), s.pushTestApp(source))
 }
 
 // connect makes the clients that scenarios use.

@@ -101,7 +101,7 @@ func (d *deployer) prepare(ctx context.Context) error {
 	if d.firstImage, err = d.image(ctx); err != nil {
 		return err
 	}
-	if _, err := d.applyApp(ctx, ourApp, d.firstImage.tag); err != nil {
+	if _, err := d.applyApp(ctx, ourApp, d.firstImage); err != nil {
 		return err
 	}
 	if d.manifests, err = manifests(ctx, d.inside, ourApp); err != nil {
@@ -143,7 +143,7 @@ func (d *deployer) newApp(ctx context.Context, round int) (map[string]int64, err
 		return nil, err
 	}
 	app := "benchnew" + strconv.Itoa(round)
-	stages, err := d.applyApp(ctx, app, image.tag)
+	stages, err := d.applyApp(ctx, app, image)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +154,7 @@ func (d *deployer) newApp(ctx context.Context, round int) (map[string]int64, err
 }
 
 // applyApp deploys an app from a file and waits for its first answer.
-func (d *deployer) applyApp(ctx context.Context, app, image string) (map[string]int64, error) {
+func (d *deployer) applyApp(ctx context.Context, app string, image pushed) (map[string]int64, error) {
 	path := filepath.Join(d.scratch, app+".yaml")
 	text := fmt.Sprintf(`app: %s
 components:
@@ -166,11 +166,11 @@ components:
     health: {path: /healthz}
 config:
   GREETING: ahoy
-`, app, image)
+`, app, image.tag)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
-	return d.untilAnswered(ctx, app, "apply", "-t", d.tenant, "-f", path)
+	return d.untilAnswered(ctx, app, image, "apply", "-t", d.tenant, "-f", path)
 }
 
 // newImage deploys an image into the long-lived app.
@@ -179,12 +179,12 @@ func (d *deployer) newImage(ctx context.Context, _ int) (map[string]int64, error
 	if err != nil {
 		return nil, err
 	}
-	return d.untilAnswered(ctx, ourApp, "deploy", "web="+image.tag, "-t", d.tenant, "-a", ourApp)
+	return d.untilAnswered(ctx, ourApp, image, "deploy", "web="+image.tag, "-t", d.tenant, "-a", ourApp)
 }
 
 // untilAnswered runs a command of berth and waits until the newest image answers at the
 // edge and the command has ended.
-func (d *deployer) untilAnswered(ctx context.Context, app string, args ...string) (map[string]int64, error) {
+func (d *deployer) untilAnswered(ctx context.Context, app string, image pushed, args ...string) (map[string]int64, error) {
 	url := fmt.Sprintf("https://%s.%s.%s:%d/version", app, d.tenant, d.up.Domain, d.up.HTTPSPort)
 	p := &probe{stages: map[string]int64{}, start: time.Now()}
 	done := make(chan error, 1)
@@ -196,6 +196,9 @@ func (d *deployer) untilAnswered(ctx context.Context, app string, args ...string
 	err := until(ctx, tick/2, patience, url+" answers "+want, func() (bool, error) {
 		if err := finished(done, p); err != nil {
 			return true, err
+		}
+		if !p.has("ready") && d.runs(ctx, app, image.digest) == nil {
+			p.reached("ready")
 		}
 		if got, err := d.get(ctx, url); err == nil && got == want {
 			p.reached("first")

@@ -127,6 +127,7 @@ var stageOrder = []struct{ name, text string }{
 	{"api", "API answers"},
 	{"dns", "DNS ready"},
 	{"tenant", "Tenant Ready"},
+	{"ready", "process ready"},
 	{"first", "first 200"},
 	{"apply", "`kubectl apply` returned"},
 	{"command", "command returned"},

@@ -3,7 +3,6 @@ package localcluster
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -37,22 +36,10 @@ func buildParts(ctx context.Context, source string, step *Step) (string, error) 
 	return dir, step.End(err)
 }
 
-// buildBerth builds Berth's binaries. Go's own cache sees to it that nothing current is
-// built again.
+// buildBerth builds Berth's binaries. Until this process ends no other one changes them,
+// so the images can be read from them at any time.
 func buildBerth(ctx context.Context, source, cache string) (binDir string, err error) {
-	binDir = filepath.Join(cache, "bin")
-	if err := os.MkdirAll(binDir, 0o755); err != nil {
-		return "", err
-	}
-	// With the commit in them the binaries, and so the images, would change with every one.
-	args := append([]string{"build", "-buildvcs=false", "-ldflags", "-s -w", "-o", binDir + "/"}, berthCommands...)
-	command := exec.CommandContext(ctx, "go", args...)
-	command.Dir = source
-	command.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := command.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building Berth: %w\n%s", err, out)
-	}
-	return binDir, nil
+	return parts.Programs(ctx, cache, source, "", parts.Module{Dir: source, Packages: berthCommands})
 }
 
 // vclusterChartDir is where the Go module that vCluster is built from keeps its chart.

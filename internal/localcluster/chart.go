@@ -91,7 +91,7 @@ func lastRelease(config *action.Configuration) (*release.Release, error) {
 			return nil, fmt.Errorf("the release's record is a %T", last)
 		}
 		switch record.Info.Status {
-		case common.StatusPendingInstall, common.StatusPendingUpgrade, common.StatusPendingRollback:
+		case common.StatusPendingInstall, common.StatusPendingUpgrade, common.StatusPendingRollback, common.StatusUninstalling:
 			if _, err := config.Releases.Delete(record.Name, record.Version); err != nil {
 				return nil, err
 			}

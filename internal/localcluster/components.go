@@ -83,20 +83,24 @@ func (i *Instance) components(partsDir string) []component {
 				"--kubeconfig="+pki("controller-manager.kubeconfig"),
 				"--authentication-kubeconfig="+pki("controller-manager.kubeconfig"), "--authorization-kubeconfig="+pki("controller-manager.kubeconfig"),
 				"--bind-address=127.0.0.1", "--leader-elect=false", "--profiling=false",
+				"--tls-cert-file="+pki("controller-manager.crt"), "--tls-private-key-file="+pki("controller-manager.key"),
 				"--use-service-account-credentials=true",
 				"--service-account-private-key-file="+pki("service-accounts.key"), "--root-ca-file="+pki("ca.crt"),
 				"--cluster-signing-cert-file="+pki("ca.crt"), "--cluster-signing-key-file="+pki("ca.key"),
 				"--concurrent-deployment-syncs=10", "--concurrent-replicaset-syncs=10",
 				"--kube-api-qps=100", "--kube-api-burst=200"),
 			after: []string{"kube-apiserver"},
+			ready: i.apiReady("https://127.0.0.1:10257/healthz"),
 		},
 		{
 			name: "kube-scheduler",
 			args: part("kube-scheduler",
 				"--kubeconfig="+pki("scheduler.kubeconfig"),
 				"--authentication-kubeconfig="+pki("scheduler.kubeconfig"), "--authorization-kubeconfig="+pki("scheduler.kubeconfig"),
-				"--bind-address=127.0.0.1", "--leader-elect=false", "--profiling=false"),
+				"--bind-address=127.0.0.1", "--leader-elect=false", "--profiling=false",
+				"--tls-cert-file="+pki("scheduler.crt"), "--tls-private-key-file="+pki("scheduler.key")),
 			after: []string{"kube-apiserver"},
+			ready: i.apiReady("https://127.0.0.1:10259/healthz"),
 		},
 		{
 			name: "kubelet",
@@ -118,11 +122,12 @@ func (i *Instance) components(partsDir string) []component {
 			name:  "node-agent",
 			args:  []string{"/proc/self/exe", agentCommand, i.Name},
 			after: []string{"kube-apiserver"},
+			ready: func() error { return httpReady("http://"+agentHealth+"/healthz", nil) },
 		},
 	}
 }
 
-// apiReady asks the API server as the administrator.
+// apiReady asks one of the control plane's servers as the administrator.
 func (i *Instance) apiReady(url string) func() error {
 	return func() error {
 		certificate, err := tls.LoadX509KeyPair(i.path("pki", "admin.crt"), i.path("pki", "admin.key"))

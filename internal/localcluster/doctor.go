@@ -3,6 +3,7 @@ package localcluster
 import (
 	"errors"
 	"fmt"
+	"go/version"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/berth-dev/berth/internal/errs"
+	"github.com/berth-dev/berth/internal/parts"
 )
 
 // Check is one thing the embedded cluster needs from the machine.
@@ -24,10 +26,10 @@ type Check struct {
 
 // Doctor looks at everything the embedded cluster needs from the machine.
 func Doctor() []Check {
-	return []Check{
-		checkRoot(), checkTools(), checkCgroups(), checkFilesystem("overlay"), checkFilesystem("ext4"),
-		checkLoop(), checkNamespaces(), checkSpace(),
-	}
+	return append([]Check{
+		checkRoot(), checkTools(), checkGo(), checkCgroups(), checkFilesystem("overlay"), checkFilesystem("ext4"),
+		checkLoop(), checkNamespaces(),
+	}, checkSpace()...)
 }
 
 // preflight refuses at once what could only fail later.
@@ -46,7 +48,7 @@ func checkRoot() Check {
 }
 
 // tools are the programs of the machine that the node calls.
-var tools = map[string]string{"go": "golang-go (1.26 or newer)", "git": "git", "mount": "mount", "mkfs.ext4": "e2fsprogs", "nft": "nftables", "gcc": "gcc"}
+var tools = map[string]string{"go": "https://go.dev/dl", "git": "git", "mount": "mount", "mkfs.ext4": "e2fsprogs", "nft": "nftables", "gcc": "gcc"}
 
 func checkTools() Check {
 	var missing []string
@@ -59,6 +61,34 @@ func checkTools() Check {
 		return Check{Name: "tools", Detail: "missing: " + strings.Join(missing, ", "), Fix: "run hack/setup, which `make up` does"}
 	}
 	return Check{Name: "tools", OK: true, Detail: "all there"}
+}
+
+// leastGo is the oldest Go that compiles Berth and all parts.
+const leastGo = "go1.26"
+
+// checkGo asks for the version that would compile: in a source tree Go may choose
+// another than the installed one.
+func checkGo() Check {
+	check := Check{Name: "go", Fix: "install Go " + leastGo[2:] + " or newer from https://go.dev/dl and put it first in PATH"}
+	out, err := exec.Command("go", "env", "GOVERSION").Output()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		check.Detail = strings.TrimSpace(string(exit.Stderr))
+		return check
+	}
+	if err != nil {
+		check.Detail = err.Error()
+		return check
+	}
+	check.Detail = strings.TrimSpace(string(out))
+	check.OK = goSuffices(check.Detail)
+	return check
+}
+
+// goSuffices judges what `go env GOVERSION` says: "go1.26.8", or for a Go between two
+// releases "devel go1.27-1a2b3c" and a date.
+func goSuffices(found string) bool {
+	found, _, _ = strings.Cut(strings.TrimPrefix(found, "devel "), " ")
+	return version.IsValid(found) && version.Compare(version.Lang(found), leastGo) >= 0
 }
 
 func checkCgroups() Check {
@@ -93,25 +123,67 @@ func checkNamespaces() Check {
 	return Check{Name: "namespaces", OK: true, Detail: "mount, process, network, host name and IPC"}
 }
 
-// leastSpace is what a first start takes at the least, in bytes: sources, build cache,
-// parts and images.
-const leastSpace = 12 << 30
+// What a start takes of the disk at the least, in bytes.
+const (
+	// buildSpace is for sources, build cache and parts, once.
+	buildSpace = 12 << 30
+	// runSpace is for images, data and what changed since the last build.
+	runSpace = 2 << 30
+)
 
-func checkSpace() Check {
-	dir := Home()
-	for dir != "/" {
-		if _, err := os.Stat(dir); err == nil {
-			break
+// checkSpace looks at the disks of the instances and of the cache, which may be one.
+func checkSpace() []Check {
+	cache, err := parts.DefaultCacheDir()
+	if err != nil {
+		return []Check{{Name: "disk", Detail: err.Error(), Fix: "set " + parts.EnvCache + " to a folder on a disk"}}
+	}
+	needs := uint64(buildSpace)
+	if hasParts(cache) {
+		needs = runSpace
+	}
+	cacheDir, cacheDisk, err := disk(cache)
+	if err != nil {
+		return []Check{{Name: "disk", Detail: err.Error(), Fix: "set " + parts.EnvCache + " to a folder on a disk"}}
+	}
+	homeDir, homeDisk, err := disk(Home())
+	if err != nil {
+		return []Check{{Name: "disk", Detail: err.Error(), Fix: "set BERTH_HOME to a folder on a disk"}}
+	}
+	if cacheDisk == homeDisk {
+		return []Check{checkFree(homeDir, needs, "BERTH_HOME and "+parts.EnvCache)}
+	}
+	return []Check{checkFree(homeDir, runSpace, "BERTH_HOME"), checkFree(cacheDir, needs, parts.EnvCache)}
+}
+
+// hasParts reports whether the cache holds parts of any version, and with them the build
+// cache is likely to be warm.
+func hasParts(cache string) bool {
+	found, err := filepath.Glob(filepath.Join(cache, "parts", "*", "[^.]*"))
+	return err == nil && len(found) > 0
+}
+
+// disk gives the file system that dir is on, or will be once it is made, and the nearest
+// folder that exists.
+func disk(dir string) (nearest string, device uint64, err error) {
+	for {
+		var stat unix.Stat_t
+		err := unix.Stat(dir, &stat)
+		if err == nil {
+			return dir, stat.Dev, nil
+		}
+		if !errors.Is(err, unix.ENOENT) || dir == filepath.Dir(dir) {
+			return "", 0, fmt.Errorf("%s: %w", dir, err)
 		}
 		dir = filepath.Dir(dir)
 	}
+}
+
+func checkFree(dir string, needs uint64, setting string) Check {
+	fix := fmt.Sprintf("free %d GiB, or set %s to a folder on a larger disk", needs>>30, setting)
 	var stat unix.Statfs_t
 	if err := unix.Statfs(dir, &stat); err != nil {
-		return Check{Name: "disk", Detail: err.Error(), Fix: "set BERTH_HOME to a folder on a disk"}
+		return Check{Name: "disk", Detail: fmt.Sprintf("%s: %v", dir, err), Fix: fix}
 	}
 	free := stat.Bavail * uint64(stat.Bsize) // a block size is positive
-	return Check{
-		Name: "disk", OK: free >= leastSpace, Detail: fmt.Sprintf("%d GiB free at %s", free>>30, dir),
-		Fix: fmt.Sprintf("free %d GiB, or set BERTH_HOME to a folder on a larger disk", leastSpace>>30),
-	}
+	return Check{Name: "disk", OK: free >= needs, Detail: fmt.Sprintf("%d GiB free at %s, %d needed", free>>30, dir, needs>>30), Fix: fix}
 }

@@ -38,7 +38,7 @@ type InstallOptions struct {
 // Install brings Berth into a cluster that exists, with the same chart and images as Up.
 func Install(ctx context.Context, options InstallOptions) error {
 	release := func() {}
-	instance := embedded(options.Context)
+	instance := embedded(options.Context, options.Kubeconfig)
 	if instance == nil && options.Registry == "" {
 		return errs.New(errs.Invalid, "--registry", fmt.Sprintf("%s is no embedded instance, so its nodes need a registry to get Berth's images from", options.Context),
 			"name one that you may push to, such as --registry 123456789012.dkr.ecr.eu-central-1.amazonaws.com/berth")
@@ -102,23 +102,31 @@ func Uninstall(kubeContext, kubeconfig string) error {
 	return uninstallChart(kubeconfig, kubeContext)
 }
 
-// embedded returns the running instance that a context belongs to, if any.
-func embedded(kubeContext string) *Instance {
+// embedded returns the running instance that a context belongs to, if any. In a
+// kubeconfig that somebody named, the context is another cluster's unless the file is the
+// instance's own.
+func embedded(kubeContext, kubeconfig string) *Instance {
 	name, ok := strings.CutPrefix(kubeContext, "berth-")
 	if !ok {
 		return nil
 	}
 	instance, err := Open(name)
-	if err != nil || instance.Running() == nil {
+	if err != nil || instance.Running() == nil || kubeconfig != "" && !sameFile(kubeconfig, instance.Kubeconfig()) {
 		return nil
 	}
 	return instance
 }
 
+func sameFile(a, b string) bool {
+	infoA, errA := os.Stat(a)
+	infoB, errB := os.Stat(b)
+	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
+}
+
 // targetClient makes a client for the context, and finds the kubeconfig that has it.
 func targetClient(options InstallOptions) (client.Client, string, error) {
 	kubeconfig := options.Kubeconfig
-	if instance := embedded(options.Context); kubeconfig == "" && instance != nil {
+	if instance := embedded(options.Context, kubeconfig); kubeconfig == "" && instance != nil {
 		kubeconfig = instance.Kubeconfig()
 	}
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()

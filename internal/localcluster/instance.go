@@ -1,14 +1,16 @@
 package localcluster
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -17,6 +19,8 @@ import (
 
 // DefaultName is the instance that commands mean when none is named.
 const DefaultName = "berth"
+
+const defaultHome = "/var/lib/berth"
 
 // maxHome is how long the path of the folder of all instances may be.
 const maxHome = 60
@@ -34,7 +38,7 @@ func Home() string {
 	if home := os.Getenv("BERTH_HOME"); home != "" {
 		return home
 	}
-	return "/var/lib/berth"
+	return defaultHome
 }
 
 // Open names an instance. It need not exist yet.
@@ -89,7 +93,15 @@ func (i *Instance) Logs() string { return i.path("logs") }
 // ContainerdSocket is the address of the instance's containerd.
 func (i *Instance) ContainerdSocket() string { return i.path("run", "containerd.sock") }
 
-func (i *Instance) cgroup() string { return "berth-" + i.Name }
+// cgroup is the name of the instance's control group. Instances of one name in several
+// homes have groups of their own.
+func (i *Instance) cgroup() string {
+	if Home() == defaultHome {
+		return "berth-" + i.Name
+	}
+	sum := sha256.Sum256([]byte(i.Dir))
+	return "berth-" + i.Name + "-" + hex.EncodeToString(sum[:3])
+}
 
 // Exists reports whether the instance has state on this machine.
 func (i *Instance) Exists() bool {
@@ -121,8 +133,9 @@ type State struct {
 	Ports Ports `json:"ports"`
 	// SourceDir is the checkout the instance was last started from.
 	SourceDir string `json:"sourceDir,omitempty"`
-	// PartsDir holds the parts it runs.
+	// PartsDir holds the parts it runs, Binary identifies the binary it runs itself from.
 	PartsDir string `json:"partsDir,omitempty"`
+	Binary   string `json:"binary,omitempty"`
 }
 
 // LoadState reads the instance's state; the zero State if there is none.
@@ -139,39 +152,39 @@ func (i *Instance) saveState(state State) error { return writeJSON(i.path("state
 
 // Running is what a running instance says about itself.
 type Running struct {
-	// SupervisorPID and NodePID are process ids on the machine.
+	// SupervisorPID and NodePID are process ids on the machine; 0 in the first moments of
+	// a start and the last of a stop.
 	SupervisorPID int `json:"supervisorPID"`
 	NodePID       int `json:"nodePID"`
-	// SupervisorStart tells the supervisor from a later process with its id: the start
-	// time in clock ticks since boot, as in /proc/<pid>/stat.
-	SupervisorStart string `json:"supervisorStart"`
+	// Up is set once the command that started the instance was done. Without it the
+	// instance ends with that command.
+	Up bool `json:"up"`
 }
 
 // Running returns the running instance, or nil when it does not run.
 func (i *Instance) Running() *Running {
-	var running Running
-	if err := readJSON(i.path("run", "supervisor.json"), &running); err != nil {
+	if !i.alive() {
 		return nil
 	}
-	if start, err := processStart(running.SupervisorPID); err != nil || start != running.SupervisorStart {
-		return nil
+	running := &Running{}
+	if err := readJSON(i.path("run", "supervisor.json"), running); err != nil {
+		return &Running{}
 	}
-	return &running
+	return running
 }
 
-// processStart returns the start time of a process in clock ticks since boot.
-// Source: proc(5), field 22 of /proc/pid/stat, counted behind the command's name.
-func processStart(pid int) (string, error) {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+// ownBinary identifies the binary of this process by its content.
+func ownBinary() (string, error) {
+	file, err := os.Open("/proc/self/exe")
 	if err != nil {
 		return "", err
 	}
-	_, rest, ok := strings.Cut(string(data), ") ")
-	fields := strings.Fields(rest)
-	if !ok || len(fields) < 20 || fields[0] == "Z" {
-		return "", fmt.Errorf("process %d has ended", pid)
+	defer file.Close()
+	hash := sha256.New()
+	if _, err := io.Copy(hash, file); err != nil {
+		return "", err
 	}
-	return fields[19], nil
+	return hex.EncodeToString(hash.Sum(nil))[:16], nil
 }
 
 func readJSON(path string, into any) error {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -19,7 +20,13 @@ import (
 
 func testInstance(t *testing.T) *Instance {
 	t.Helper()
-	t.Setenv("BERTH_HOME", t.TempDir())
+	// Shorter than t.TempDir, which the names of tests are part of.
+	home, err := os.MkdirTemp("", "berth") //nolint:usetesting // see above
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(home) })
+	t.Setenv("BERTH_HOME", home)
 	instance, err := Open("test")
 	if err != nil {
 		t.Fatal(err)
@@ -65,11 +72,11 @@ func TestPortsStayAndDoNotClash(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	first, err := choosePorts("second", Ports{HTTPS: 1234})
+	first, err := choosePorts("second", Ports{HTTPS: 28443})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if first.HTTPS != 1234 {
+	if first.HTTPS != 28443 {
 		t.Errorf("a port that was chosen before changed to %d", first.HTTPS)
 	}
 	seen := map[int]bool{taken.Addr().(*net.TCPAddr).Port: true}
@@ -153,26 +160,55 @@ func TestRestartDelayGrowsWhileAPartKeepsEnding(t *testing.T) {
 	}
 }
 
-func TestRunningTellsProcessesApart(t *testing.T) {
+func TestAnInstanceIsAliveAsLongAsAnInheritedLockIsOpen(t *testing.T) {
 	instance := testInstance(t)
-	start, err := processStart(os.Getpid())
+	if err := os.MkdirAll(instance.Dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if instance.alive() {
+		t.Error("an instance that never ran is alive")
+	}
+	lock, err := instance.takeAlive()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, c := range map[string]struct {
-		running Running
-		want    bool
-	}{
-		"this process":            {Running{SupervisorPID: os.Getpid(), SupervisorStart: start}, true},
-		"a later one with its id": {Running{SupervisorPID: os.Getpid(), SupervisorStart: "1"}, false},
-		"one that ended":          {Running{SupervisorPID: 1 << 22, SupervisorStart: start}, false},
-	} {
-		if err := writeJSON(instance.path("run", "supervisor.json"), c.running); err != nil {
-			t.Fatal(err)
-		}
-		if got := instance.Running() != nil; got != c.want {
-			t.Errorf("%s: running is %v", name, got)
-		}
+	// A process that has the lock from us keeps it when we are gone.
+	child := exec.Command("sleep", "60")
+	child.ExtraFiles = []*os.File{lock}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lock.Close()
+	if !instance.alive() || instance.Running() == nil {
+		t.Error("the instance is not alive while its process runs")
+	}
+	if err := child.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = child.Wait()
+	if instance.alive() || instance.Running() != nil {
+		t.Error("the instance is alive although its process was killed")
+	}
+	again, err := instance.takeAlive()
+	if err != nil {
+		t.Fatalf("the lock is not given back: %v", err)
+	}
+	again.Close()
+}
+
+func TestATakenPortIsNamed(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	port := taken.Addr().(*net.TCPAddr).Port
+	if _, err := choosePorts(DefaultName, Ports{HTTPS: port}); errs.CodeOf(err) != errs.Unavailable {
+		t.Errorf("the default instance takes port %d all the same: %v", port, err)
+	}
+	got, err := choosePorts("second", Ports{HTTPS: port})
+	if err != nil || got.HTTPS == port {
+		t.Errorf("another instance keeps the taken port: %v, %v", got, err)
 	}
 }
 

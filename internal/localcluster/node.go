@@ -19,9 +19,17 @@ import (
 // sparse: it takes what is written.
 const dataSize = 100 << 30
 
+// nodeMark is the variable by which the supervisor tells the node that it is one.
+const nodeMark = "BERTH_NODE"
+
 // runNode is process 1 of the node's namespaces: it prepares mounts and network, then
 // keeps the parts running until it is told to stop.
 func runNode(ctx context.Context, instance *Instance, partsDir string, log *slog.Logger) error {
+	// Started by hand it would mount over the machine's own folders.
+	if os.Getpid() != 1 || os.Getenv(nodeMark) == "" {
+		return errors.New("this process belongs to `berth up`: it is not started by hand")
+	}
+	defer keepAlive(nodeAliveFD).Close()
 	for _, step := range []struct {
 		name string
 		run  func() error

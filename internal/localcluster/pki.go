@@ -15,6 +15,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"k8s.io/client-go/tools/clientcmd"
@@ -52,8 +53,8 @@ func leaves() []leaf {
 		{file: "apiserver-kubelet", commonName: "kube-apiserver-kubelet-client", organizations: []string{"system:masters"}},
 		{file: "front-proxy", commonName: "front-proxy"},
 		{file: "kubelet", commonName: "system:node:" + nodeName, organizations: []string{"system:nodes"}, addresses: []string{nodeName, nodeIP}},
-		{file: "controller-manager", commonName: "system:kube-controller-manager"},
-		{file: "scheduler", commonName: "system:kube-scheduler"},
+		{file: "controller-manager", commonName: "system:kube-controller-manager", addresses: []string{"127.0.0.1"}},
+		{file: "scheduler", commonName: "system:kube-scheduler", addresses: []string{"127.0.0.1"}},
 		{file: "kube-proxy", commonName: "system:kube-proxy"},
 		{file: "node-agent", commonName: "berth:node-agent", organizations: []string{"system:masters"}},
 		{file: "admin", commonName: "berth:admin", organizations: []string{"system:masters"}},
@@ -112,7 +113,7 @@ func (i *Instance) ensureAuthority() (*authority, error) {
 func (ca *authority) ensureLeaf(dir string, want leaf) error {
 	certificatePath, keyPath := filepath.Join(dir, want.file+".crt"), filepath.Join(dir, want.file+".key")
 	certificate, _, err := readPair(certificatePath, keyPath)
-	if err == nil && time.Until(certificate.NotAfter) > renewBefore && certificate.CheckSignatureFrom(ca.certificate) == nil {
+	if err == nil && time.Until(certificate.NotAfter) > renewBefore && certificate.CheckSignatureFrom(ca.certificate) == nil && want.is(certificate) {
 		return nil
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -137,6 +138,18 @@ func (ca *authority) ensureLeaf(dir string, want leaf) error {
 		return err
 	}
 	return writePair(certificatePath, keyPath, der, key)
+}
+
+// is tells whether a certificate is for the names that are wanted.
+func (l leaf) is(certificate *x509.Certificate) bool {
+	have := slices.Clone(certificate.DNSNames)
+	for _, ip := range certificate.IPAddresses {
+		have = append(have, ip.String())
+	}
+	want := slices.Clone(l.addresses)
+	slices.Sort(have)
+	slices.Sort(want)
+	return certificate.Subject.CommonName == l.commonName && slices.Equal(certificate.Subject.Organization, l.organizations) && slices.Equal(have, want)
 }
 
 func certificateTemplate(subject pkix.Name, lifetime time.Duration) *x509.Certificate {

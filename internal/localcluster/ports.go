@@ -2,6 +2,7 @@ package localcluster
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"reflect"
 
@@ -23,38 +24,55 @@ type Ports struct {
 // preferred are the ports of the default instance, when they are free.
 var preferred = Ports{HTTPS: 8443, HTTP: 8080, TCP: 8444, API: 6443, Registry: 5000}
 
-// choosePorts keeps the ports an instance has, and finds free ones for the rest: the
+// Ports of other instances are chosen from this range: below the one the kernel takes the
+// ports of outgoing connections from, any of which could hold one at the next start.
+const (
+	lowestPort  = 20000
+	highestPort = 30000
+)
+
+// choosePorts checks the ports an instance has and finds free ones for the rest: the
 // preferred ones for the default instance, any for others.
 func choosePorts(name string, have Ports) (Ports, error) {
 	ports := have
-	values := reflect.ValueOf(&ports).Elem()
+	fields := reflect.ValueOf(&ports).Elem()
 	wanted := reflect.ValueOf(preferred)
-	for i := range values.NumField() {
-		if values.Field(i).Int() != 0 {
-			continue
-		}
-		want := 0
-		if name == DefaultName {
-			want = int(wanted.Field(i).Int())
-		}
-		port, err := freePort(want)
+	for i := range fields.NumField() {
+		held, err := choosePort(name, int(fields.Field(i).Int()), int(wanted.Field(i).Int()))
 		if err != nil {
 			return Ports{}, err
 		}
-		values.Field(i).SetInt(int64(port))
+		defer held.Close() // until all are chosen, or one might be chosen twice
+		fields.Field(i).SetInt(int64(held.Addr().(*net.TCPAddr).Port))
 	}
 	return ports, nil
 }
 
-// freePort returns want if nothing listens there, and any free port otherwise.
-func freePort(want int) (int, error) {
-	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", want))
-	if err != nil && want != 0 {
-		listener, err = net.Listen("tcp", "127.0.0.1:0")
+// choosePort returns a listener on the port an instance has, or else on a free one. The
+// default instance's ports are in people's commands: they do not change by themselves.
+func choosePort(name string, has, prefers int) (net.Listener, error) {
+	if has != 0 {
+		listener, err := listen(has)
+		if err == nil {
+			return listener, nil
+		}
+		if name == DefaultName {
+			return nil, errs.New(errs.Unavailable, "", fmt.Sprintf("port %d on 127.0.0.1, which this instance uses, is taken by another program", has),
+				"stop that program; `ss -ltnp` says which it is")
+		}
+	} else if name == DefaultName {
+		if listener, err := listen(prefers); err == nil {
+			return listener, nil
+		}
 	}
-	if err != nil {
-		return 0, errs.Wrap(errs.Unavailable, err, "finding a free port on 127.0.0.1")
+	for range 100 {
+		if listener, err := listen(lowestPort + rand.IntN(highestPort-lowestPort)); err == nil {
+			return listener, nil
+		}
 	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port, nil
+	return nil, errs.New(errs.Unavailable, "", fmt.Sprintf("no port from %d to %d is free on 127.0.0.1", lowestPort, highestPort), "stop what holds them")
+}
+
+func listen(port int) (net.Listener, error) {
+	return net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 }

@@ -98,15 +98,16 @@ func (p *processes) once(ctx context.Context, c component, log *os.File) error {
 
 	// The child is entered before the reaper can see it end.
 	p.mu.Lock()
+	status := p.status[c.name]
+	status.Starts++
 	if err := command.Start(); err != nil {
+		p.save()
 		p.mu.Unlock()
 		return err
 	}
 	exited := make(chan syscall.WaitStatus, 1)
 	p.exits[command.Process.Pid] = exited
-	status := p.status[c.name]
 	status.PID, status.Ready = command.Process.Pid, false
-	status.Starts++
 	p.save()
 	p.mu.Unlock()
 
@@ -114,6 +115,7 @@ func (p *processes) once(ctx context.Context, c component, log *os.File) error {
 	defer cancel()
 	go p.watchReady(ctx, c, time.Now())
 	ended := <-exited
+	cancel()
 	p.log.Warn("a part ended", "part", c.name, "exit", ended.ExitStatus(), "signal", ended.Signal().String())
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -133,6 +135,9 @@ func (p *processes) watchReady(ctx context.Context, c component, started time.Ti
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if ctx.Err() != nil {
+		return // it ended while it was asked
+	}
 	status := p.status[c.name]
 	status.Ready = true
 	select {

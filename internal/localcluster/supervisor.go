@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"syscall"
 	"time"
@@ -20,8 +21,13 @@ const (
 	agentCommand      = "__berth-node-agent"
 )
 
-// lifelineFD is the pipe on which `berth up` tells the supervisor that it may stay.
-const lifelineFD = 3
+const (
+	// lifelineFD is the pipe on which `berth up` tells the supervisor that it may stay.
+	lifelineFD = 3
+	// supervisorAliveFD and nodeAliveFD are where the two inherit the lock.
+	supervisorAliveFD = 4
+	nodeAliveFD       = 3
+)
 
 // Main runs one of the embedded cluster's own processes if args ask for it, and reports
 // whether they did. Every binary that starts an instance calls it first, from the main
@@ -55,6 +61,8 @@ func Main(ctx context.Context, args []string) (code int, handled bool) {
 
 // runSupervisor starts the node, forwards the instance's ports into it, and ends with it.
 func runSupervisor(ctx context.Context, instance *Instance, partsDir string, log *slog.Logger) error {
+	alive := keepAlive(supervisorAliveFD)
+	defer alive.Close()
 	// The node's parent-death signal is bound to this thread, which lives as long as the
 	// process: a supervisor that is killed takes the node with it.
 	runtime.LockOSThread()
@@ -62,15 +70,11 @@ func runSupervisor(ctx context.Context, instance *Instance, partsDir string, log
 	if err != nil {
 		return err
 	}
-	node, err := instance.startNode(partsDir)
+	node, err := instance.startNode(partsDir, alive)
 	if err != nil {
 		return err
 	}
-	start, err := processStart(os.Getpid())
-	if err != nil {
-		return err
-	}
-	running := Running{SupervisorPID: os.Getpid(), NodePID: node.Process.Pid, SupervisorStart: start}
+	running := Running{SupervisorPID: os.Getpid(), NodePID: node.Process.Pid}
 	if err := writeJSON(instance.path("run", "supervisor.json"), running); err != nil {
 		return err
 	}
@@ -87,8 +91,11 @@ func runSupervisor(ctx context.Context, instance *Instance, partsDir string, log
 	}()
 	select {
 	case <-ended:
-		err = fmt.Errorf("the node ended by itself: see %s/node.log", instance.Logs())
-	case <-lifelineCut(log):
+		err = fmt.Errorf("the node ended by itself: %s", lastLine(filepath.Join(instance.Logs(), "node.log")))
+	case <-lifelineCut(func() error {
+		running.Up = true
+		return writeJSON(instance.path("run", "supervisor.json"), running)
+	}):
 		log.Info("the command that started this instance ended before it was up")
 	case <-ctx.Done():
 	}
@@ -98,7 +105,7 @@ func runSupervisor(ctx context.Context, instance *Instance, partsDir string, log
 }
 
 // startNode starts process 1 of the node's namespaces.
-func (i *Instance) startNode(partsDir string) (*exec.Cmd, error) {
+func (i *Instance) startNode(partsDir string, alive *os.File) (*exec.Cmd, error) {
 	log, err := i.openLog("node")
 	if err != nil {
 		return nil, err
@@ -106,7 +113,8 @@ func (i *Instance) startNode(partsDir string) (*exec.Cmd, error) {
 	defer log.Close()
 	node := exec.Command("/proc/self/exe", nodeCommand, i.Name, partsDir)
 	node.Args[0] = "berth"
-	node.Env = partEnvironment(partsDir)
+	node.Env = append(partEnvironment(partsDir), nodeMark+"=1")
+	node.ExtraFiles = []*os.File{alive}
 	node.Stdout, node.Stderr = log, log
 	node.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWNET | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC,
@@ -128,8 +136,8 @@ func stopNode(node *exec.Cmd, ended <-chan struct{}) {
 }
 
 // lifelineCut is closed when the command that started the supervisor ends without having
-// said that the instance is up.
-func lifelineCut(log *slog.Logger) <-chan struct{} {
+// said that the instance is up. Otherwise stay is called.
+func lifelineCut(stay func() error) <-chan struct{} {
 	cut := make(chan struct{})
 	lifeline := os.NewFile(lifelineFD, "lifeline")
 	if lifeline == nil {
@@ -138,8 +146,7 @@ func lifelineCut(log *slog.Logger) <-chan struct{} {
 	go func() {
 		defer lifeline.Close()
 		line, err := bufio.NewReader(lifeline).ReadString('\n')
-		if err == nil && line == "up\n" {
-			log.Info("up")
+		if err == nil && line == "up\n" && stay() == nil {
 			return
 		}
 		close(cut)
@@ -154,7 +161,11 @@ func (i *Instance) cleanUp() error {
 
 // lifeline holds an instance that is being started: closing it without Commit stops the
 // instance, and so does the end of the process, however it ends.
-type lifeline struct{ pipe *os.File }
+type lifeline struct {
+	pipe *os.File
+	// ended is closed when the supervisor has ended.
+	ended chan struct{}
+}
 
 func (l *lifeline) commit() error {
 	_, err := l.pipe.WriteString("up\n")
@@ -166,6 +177,11 @@ func (l *lifeline) cut() { l.pipe.Close() }
 // startSupervisor starts the instance's processes, which end unless the lifeline is
 // committed.
 func (i *Instance) startSupervisor(partsDir string) (*lifeline, error) {
+	alive, err := i.takeAlive()
+	if err != nil {
+		return nil, err
+	}
+	defer alive.Close()
 	if err := i.cleanUp(); err != nil {
 		return nil, fmt.Errorf("removing what an earlier start left: %w", err)
 	}
@@ -188,13 +204,17 @@ func (i *Instance) startSupervisor(partsDir string) (*lifeline, error) {
 	command.Args[0] = "berth"
 	command.Dir = "/"
 	command.Stdout, command.Stderr = log, log
-	command.ExtraFiles = []*os.File{read}
+	command.ExtraFiles = []*os.File{read, alive}
 	// A session of its own: Ctrl-C reaches the command, which then cuts the lifeline.
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := command.Start(); err != nil {
 		write.Close()
 		return nil, err
 	}
-	go func() { _ = command.Wait() }()
-	return &lifeline{pipe: write}, nil
+	line := &lifeline{pipe: write, ended: make(chan struct{})}
+	go func() {
+		defer close(line.ended)
+		_ = command.Wait() // how it ended stands in its log
+	}()
+	return line, nil
 }

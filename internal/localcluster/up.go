@@ -65,7 +65,7 @@ func (i *Instance) Up(ctx context.Context, options UpOptions) (*Result, error) {
 	if err := i.fill(ctx, built, options, progress); err != nil {
 		if line != nil {
 			line.cut()
-			err = errors.Join(err, i.waitStopped())
+			err = errors.Join(err, i.stop())
 		}
 		return nil, err
 	}
@@ -123,21 +123,23 @@ func (i *Instance) ensureRunning(ctx context.Context, b *built, progress *Progre
 	if err != nil {
 		return nil, err
 	}
+	binary, err := ownBinary()
+	if err != nil {
+		return nil, err
+	}
 	running := i.Running()
-	if running != nil && state.PartsDir == b.partsDir {
+	if running != nil && running.Up && state.PartsDir == b.partsDir && state.Binary == binary {
 		result.AlreadyRunning, result.Ports = true, state.Ports
 		return nil, nil
 	}
-	if running != nil {
-		if err := i.stop(running); err != nil {
-			return nil, err
-		}
+	if err := i.stop(); err != nil {
+		return nil, err
 	}
 	step := progress.Start("Kubernetes")
 	if state.Ports, err = choosePorts(i.Name, state.Ports); err != nil {
 		return nil, step.End(err)
 	}
-	state.SourceDir, state.PartsDir = b.source, b.partsDir
+	state.SourceDir, state.PartsDir, state.Binary = b.source, b.partsDir, binary
 	result.Ports = state.Ports
 	if err := errors.Join(i.saveState(state), i.ensurePKI(state.Ports.API), i.writeConfig(b.partsDir)); err != nil {
 		return nil, step.End(err)
@@ -148,10 +150,10 @@ func (i *Instance) ensureRunning(ctx context.Context, b *built, progress *Progre
 	}
 	startCtx, cancel := context.WithTimeoutCause(ctx, 2*time.Minute, errors.New("not ready after two minutes"))
 	defer cancel()
-	err = i.partsReady(startCtx, func(ready, all int) { step.Detail("%d of %d parts", ready, all) })
+	err = i.partsReady(startCtx, line.ended, func(ready, all int) { step.Detail("%d of %d parts", ready, all) })
 	if step.End(err) != nil {
 		line.cut()
-		return nil, errors.Join(err, i.waitStopped())
+		return nil, errors.Join(err, i.stop())
 	}
 	return line, nil
 }

@@ -68,6 +68,11 @@ func Build(ctx context.Context, options Options) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	release, err := Use(b.dir)
+	if err != nil {
+		return "", err
+	}
+	defer release()
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallel)
 	for _, part := range chosen {
@@ -122,11 +127,6 @@ func newBuilder(ctx context.Context, options Options) (*builder, error) {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
 			return nil, err
 		}
-	}
-	// The time of the folder says when it was last used; see prune.
-	now := time.Now()
-	if err := os.Chtimes(dir, now, now); err != nil {
-		return nil, err
 	}
 	return &builder{
 		moduleDir: filepath.Join(source, ModuleDir), dir: dir, versions: versions, progress: options.Progress,
@@ -185,7 +185,7 @@ func (b *builder) build(ctx context.Context, part Part) error {
 	args := append([]string{"build"}, part.buildArgs(b.versions[part.Module])...)
 	command := exec.CommandContext(ctx, "go", append(args, "-o", unfinished, part.Package)...)
 	command.Dir, command.Env = b.moduleDir, buildEnv(part.CGO)
-	if err := runToEnd(command); err != nil {
+	if err := RunToEnd(command); err != nil {
 		return err
 	}
 	for _, link := range part.Links {
@@ -200,9 +200,10 @@ func (b *builder) build(ctx context.Context, part Part) error {
 	return os.Rename(unfinished, filepath.Join(b.dir, part.Name))
 }
 
-// runToEnd runs a command that dies with this process and, when its context ends,
-// with everything it started.
-func runToEnd(command *exec.Cmd) error {
+// RunToEnd runs a command, made with exec.CommandContext, that dies with this process
+// and, when its context ends, with everything it started. What the command wrote is in
+// the error.
+func RunToEnd(command *exec.Cmd) error {
 	// The kernel sends the death signal when the thread ends that started the
 	// child, so that thread has to stay for as long as the child does.
 	runtime.LockOSThread()

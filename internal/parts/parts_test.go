@@ -217,25 +217,60 @@ func TestLockIsGivenUpWithTheContext(t *testing.T) {
 	again()
 }
 
-func TestPruneKeepsTheCurrentThePreviousAndTheRecent(t *testing.T) {
+func TestPruneKeepsTheCurrentThePreviousTheRecentAndTheUsed(t *testing.T) {
 	root := t.TempDir()
-	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
-	ages := map[string]int{"current": 100, "previous": 20, "older": 30, "oldest": 40}
+	now := time.Now()
+	release := func() {}
+	ages := map[string]int{"current": 100, "previous": 20, "older": 30, "oldest": 40, "used": 50}
 	for name, days := range ages {
 		dir := filepath.Join(root, name)
 		write(t, filepath.Join(dir, "kine"), "")
+		if name == "used" {
+			var err error
+			if release, err = Use(dir); err != nil {
+				t.Fatal(err)
+			}
+		}
 		at := now.AddDate(0, 0, -days)
 		if err := os.Chtimes(dir, at, at); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := prune(root, filepath.Join(root, "current"), now); err != nil {
+	check := func(want map[string]bool) {
+		t.Helper()
+		if err := prune(root, filepath.Join(root, "current"), now); err != nil {
+			t.Fatal(err)
+		}
+		for name, want := range want {
+			_, err := os.Stat(filepath.Join(root, name))
+			if got := !errors.Is(err, fs.ErrNotExist); got != want {
+				t.Errorf("%s is there: %t, want %t", name, got, want)
+			}
+		}
+	}
+	check(map[string]bool{"current": true, "previous": true, "older": false, "oldest": false, "used": true})
+	release()
+	check(map[string]bool{"current": true, "previous": true, "used": false})
+}
+
+func TestUseIsAUseOfToday(t *testing.T) {
+	dir := t.TempDir()
+	long := time.Now().AddDate(-1, 0, 0)
+	if err := os.Chtimes(dir, long, long); err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]bool{"current": true, "previous": true, "older": false, "oldest": false} {
-		_, err := os.Stat(filepath.Join(root, name))
-		if got := !errors.Is(err, fs.ErrNotExist); got != want {
-			t.Errorf("%s is there: %t, want %t", name, got, want)
-		}
+	release, err := Use(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	release()
+	if err := removeUnused(dir, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(dir); err != nil {
+		t.Errorf("the folder is gone: %v", err)
+	}
+	if _, err := Use(filepath.Join(dir, "removed")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("parts that are not there can be used: %v", err)
 	}
 }

@@ -4,13 +4,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
-	"os/exec"
 	"path/filepath"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/berth-dev/berth/internal/images"
+	"github.com/berth-dev/berth/internal/parts"
 )
 
 // References of the shop's images. Those of the api beside API are for showing
@@ -37,10 +36,14 @@ type Options struct {
 	Log *slog.Logger
 }
 
-// Build makes all images, or finds them made.
+// Build makes all images, or finds them made. Their layers may be read until this process
+// ends.
 func Build(ctx context.Context, options Options) (images.Set, error) {
-	bin := filepath.Join(options.CacheDir, "bin")
-	if err := compile(ctx, options.Source, bin); err != nil {
+	bin, err := parts.Programs(ctx, options.CacheDir, options.Source, "acme",
+		parts.Module{Dir: options.Source, Packages: []string{"./examples/acme/ui", "./examples/acme/db"}},
+		// The api has a module of its own, for its PostgreSQL driver.
+		parts.Module{Dir: filepath.Join(options.Source, "examples", "acme", "api"), Packages: []string{"."}})
+	if err != nil {
 		return nil, err
 	}
 	set := images.Set{}
@@ -65,31 +68,6 @@ func Build(ctx context.Context, options Options) (images.Set, error) {
 		return nil, fmt.Errorf("making %s: %w", Metrics, err)
 	}
 	return set, nil
-}
-
-// compile builds the shop's programs. Go's cache sees to it that what is current is not
-// built again.
-func compile(ctx context.Context, source, bin string) error {
-	bin, err := filepath.Abs(bin)
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(bin, 0o755); err != nil {
-		return err
-	}
-	// The api has a module of its own, for its PostgreSQL driver.
-	for dir, packages := range map[string][]string{
-		source: {"./examples/acme/ui", "./examples/acme/db"},
-		filepath.Join(source, "examples", "acme", "api"): {"."},
-	} {
-		command := exec.CommandContext(ctx, "go", append([]string{"build", "-buildvcs=false", "-ldflags", "-s -w", "-o", bin + "/"}, packages...)...)
-		command.Dir = dir
-		command.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := command.CombinedOutput(); err != nil {
-			return fmt.Errorf("building the shop's programs: %w\n%s", err, out)
-		}
-	}
-	return nil
 }
 
 func program(bin, name string, config images.Config) (v1.Image, error) {
