@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"os"
@@ -160,7 +162,7 @@ func processes(program, environment string) []int {
 // groups of an instance's pods.
 func inInstance(process, instance string) bool {
 	groups, err := os.ReadFile(process + "/cgroup")
-	return err == nil && strings.Contains(string(groups), "/berth-"+instance+"/")
+	return err == nil && strings.Contains(string(groups), "/"+controlGroup(instance)+"/")
 }
 
 // TestControlPlaneComesBack: the control plane's process is gone and started anew; the
@@ -205,4 +207,11 @@ func ready(pod *corev1.Pod) bool {
 	return slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
 		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
 	})
+}
+
+// controlGroup is the name of an instance's control group: the scenarios' instances are
+// not in the usual home, whose path is then part of the name.
+func controlGroup(instance string) string {
+	sum := sha256.Sum256([]byte(filepath.Join(berth.home, instance)))
+	return "berth-" + instance + "-" + hex.EncodeToString(sum[:3])
 }

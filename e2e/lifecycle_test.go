@@ -89,7 +89,7 @@ func interruptUp(t *testing.T, signal syscall.Signal, step string, args ...strin
 func controlGroups(name string) []string {
 	var groups []string
 	for _, root := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/*"} {
-		found, _ := filepath.Glob(root + "/berth-" + name)
+		found, _ := filepath.Glob(filepath.Join(root, controlGroup(name)))
 		groups = append(groups, found...)
 	}
 	return groups

@@ -36,9 +36,10 @@ func rollout(t *testing.T, tenant string, ocus int) {
 	deploy := func(version string) {
 		t.Helper()
 		berth.berth(t, append([]string{"deploy", "web=" + testImage(version)}, in...)...)
-		if _, body := berth.get(t, berth.url("hello."+tenant, "/version")); body != version {
-			t.Errorf("version %q answers after the rollout of %s", body, version)
-		}
+		eventually(t, 10*time.Second, "version "+version+" at the edge", func() (bool, string) {
+			_, body := berth.get(t, berth.url("hello."+tenant, "/version"))
+			return body == version, body
+		})
 	}
 	scale := func(count int) string {
 		t.Helper()

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -37,7 +38,8 @@ func newStatusCommand() *cobra.Command {
 			status := statusOutput{upOutput: describe(instance, state.Ports)}
 			if instance.Running() != nil {
 				status.Running = true
-				if status.Parts, err = instance.Parts(); err != nil {
+				// In the first second of a start nothing is known of the parts yet.
+				if status.Parts, err = instance.Parts(); err != nil && !errors.Is(err, fs.ErrNotExist) {
 					return err
 				}
 			}
@@ -55,8 +57,13 @@ func newStatusCommand() *cobra.Command {
 func printStatus(command *cobra.Command, instance *localcluster.Instance, status statusOutput) {
 	out := command.OutOrStdout()
 	switch {
+	case status.Running && len(status.Parts) == 0:
+		fmt.Fprintf(out, "Instance %q is starting.\n", instance.Name)
 	case status.Running:
 		fmt.Fprintf(out, "Instance %q runs: %s\n\n", instance.Name, status.URL)
+		fmt.Fprintf(out, "  registry     %s\n", status.Registry)
+		fmt.Fprintf(out, "  certificate  %s\n", status.CA)
+		fmt.Fprintf(out, "  kubeconfig   %s\n\n", status.Kubeconfig)
 	case instance.Exists():
 		fmt.Fprintf(out, "Instance %q is stopped. `berth up --name %s` starts it.\n", instance.Name, instance.Name)
 	default:

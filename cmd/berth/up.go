@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -117,20 +116,31 @@ func reportUp(command *cobra.Command, instance *localcluster.Instance, result *l
 	return nil
 }
 
-// userConfig makes the default instance what the user's commands talk to.
+// userConfig makes the default instance what the user's commands talk to, unless they
+// talk to another Berth. It returns where the configuration for the instance is.
 func userConfig(instance *localcluster.Instance) (string, error) {
-	path, err := configPath()
+	raw, err := os.ReadFile(instance.CLIConfig())
 	if err != nil {
 		return "", err
 	}
-	data, err := os.ReadFile(instance.CLIConfig())
-	if err != nil {
-		return "", err
+	var own userConfigFile
+	if err := json.Unmarshal(raw, &own); err != nil {
+		return "", fmt.Errorf("reading %s: %w", instance.CLIConfig(), err)
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return "", err
+	login, err := loadConfig()
+	if err != nil || !replaces(own, login) {
+		// A login that cannot be read is the user's to mend, not ours to replace.
+		return instance.CLIConfig(), nil
 	}
-	return path, os.WriteFile(path, data, 0o600)
+	own.Tenant = login.Tenant
+	return own.save()
+}
+
+// replaces reports whether an instance's login may take the place of the user's: there is
+// none, or it is for this instance. With its state deleted an instance may have come back
+// on other ports; its certificate's path is the same.
+func replaces(own, login userConfigFile) bool {
+	return login.URL == "" || login.URL == own.URL || login.CAFile != "" && login.CAFile == own.CAFile
 }
 
 func newDownCommand() *cobra.Command {

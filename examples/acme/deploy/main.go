@@ -2,6 +2,8 @@
 // would with the command line. Its arguments go to `berth up`.
 //
 //	deploy [--name INSTANCE] [...]
+//
+// The shop needs Berth on this machine, so --bare and --context are refused.
 package main
 
 import (
@@ -16,10 +18,13 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
 	acme "github.com/berth-dev/berth/examples/acme/images"
+	"github.com/berth-dev/berth/internal/apiclient"
+	"github.com/berth-dev/berth/internal/errs"
 	"github.com/berth-dev/berth/internal/images"
 	"github.com/berth-dev/berth/internal/parts"
 )
@@ -30,6 +35,10 @@ const (
 )
 
 func main() {
+	if err := checkArguments(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+		os.Exit(2)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := deploy(ctx, os.Args[1:])
 	stop()
@@ -37,6 +46,19 @@ func main() {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(1)
 	}
+}
+
+// checkArguments refuses what would bring up something that the shop cannot run on.
+func checkArguments(args []string) error {
+	for _, arg := range args {
+		switch flag, _, _ := strings.Cut(arg, "="); flag {
+		case "--bare":
+			return errors.New("the shop cannot run without Berth: leave --bare out, or start the Kubernetes alone with `berth up --bare`")
+		case "--context":
+			return errors.New("the shop is deployed to this machine only: leave --context out, or install into the cluster with `berth up --context`")
+		}
+	}
+	return nil
 }
 
 // instance is what `berth up --json` says of it.
@@ -130,25 +152,60 @@ func (b berth) output(ctx context.Context, args ...string) ([]byte, error) {
 	return b.command(ctx, args...).Output()
 }
 
+// answer runs a command and decodes what it says. What it cannot do is an
+// *apiclient.Problem.
+func (b berth) answer(ctx context.Context, into any, args ...string) error {
+	command := b.command(ctx, append(args, "--json")...)
+	var failure bytes.Buffer
+	command.Stderr = &failure
+	out, err := command.Output()
+	if err != nil {
+		return problemOf(err, failure.Bytes())
+	}
+	return json.Unmarshal(out, into)
+}
+
+// problemOf reads the error that a command wrote, or returns err with what it wrote
+// instead.
+func problemOf(err error, written []byte) error {
+	for line := range bytes.Lines(written) {
+		var said struct {
+			Error *apiclient.Problem `json:"error"`
+		}
+		if json.Unmarshal(line, &said) == nil && said.Error != nil {
+			return said.Error
+		}
+	}
+	return fmt.Errorf("%w: %s", err, bytes.TrimSpace(written))
+}
+
 // release makes the tenant, unless it is there, and applies the app file.
 func (b berth) release(ctx context.Context, file string) error {
-	tenants, err := b.output(ctx, "tenants", "--json")
-	if err != nil {
-		return err
+	var tenants []apiclient.Tenant
+	if err := b.answer(ctx, &tenants, "tenants"); err != nil {
+		return fmt.Errorf("listing the tenants: %w", err)
 	}
-	if !bytes.Contains(tenants, []byte(`"`+tenant+`"`)) {
+	at := slices.IndexFunc(tenants, func(t apiclient.Tenant) bool { return t.Name == tenant })
+	if at >= 0 && tenants[at].Deleting {
+		return fmt.Errorf("the tenant %s is being deleted: `berth tenants` shows when it is gone; then deploy again", tenant)
+	}
+	if at < 0 {
 		create := b.command(ctx, "tenants:create", tenant, "--plan", "small")
 		create.Stdout = os.Stdout
 		if err := create.Run(); err != nil {
 			return err
 		}
 	}
+	var secrets []string
+	var problem *apiclient.Problem
+	err := b.answer(ctx, &secrets, "secrets", "--tenant", tenant, "--app", app)
+	noApp := errors.As(err, &problem) && problem.Code == string(errs.NotFound)
+	if err != nil && !noApp {
+		return fmt.Errorf("listing the shop's secrets: %w", err)
+	}
 	args := []string{"apply", "--tenant", tenant, "--file", file}
-	secrets := b.command(ctx, "secrets", "--tenant", tenant, "--app", app)
-	secrets.Stderr = nil // there is no app yet
-	names, _ := secrets.Output()
 	apply := b.command(ctx, args...)
-	if !strings.Contains(string(names), "POSTGRES_PASSWORD") {
+	if !slices.Contains(secrets, "POSTGRES_PASSWORD") {
 		apply = b.command(ctx, append(args, "--secret", "POSTGRES_PASSWORD")...)
 		apply.Env = append(apply.Env, "POSTGRES_PASSWORD="+rand.Text())
 	}

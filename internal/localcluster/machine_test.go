@@ -1,0 +1,58 @@
+package localcluster
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func TestGoIsNewEnough(t *testing.T) {
+	tests := map[string]bool{
+		"go1.26.8": true, "go1.26": true, "go1.26rc1": true, "go1.30.1": true, "devel go1.27-1a2b3c4 Mon Jan 1": true,
+		"go1.25.9": false, "go1.9": false, "": false, "gccgo": false,
+	}
+	for found, want := range tests {
+		if got := goSuffices(found); got != want {
+			t.Errorf("%q is enough: %t, want %t", found, got, want)
+		}
+	}
+}
+
+func TestOnlyACacheWithPartsNeedsLittleSpace(t *testing.T) {
+	cache := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(cache, "parts", "key", ".lock"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if hasParts(cache) {
+		t.Error("a folder without parts counts")
+	}
+	if err := os.WriteFile(filepath.Join(cache, "parts", "key", "kine"), nil, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if !hasParts(cache) {
+		t.Error("a part does not count")
+	}
+}
+
+func TestSpaceOfOneDiskIsAskedOnce(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("BERTH_HOME", filepath.Join(dir, "home", "not", "made"))
+	t.Setenv("BERTH_CACHE", filepath.Join(dir, "cache"))
+	if checks := checkSpace(); len(checks) != 1 {
+		t.Errorf("got %v", checks)
+	}
+}
+
+func TestSameFileFollowsLinks(t *testing.T) {
+	dir := t.TempDir()
+	file, link := filepath.Join(dir, "kubeconfig"), filepath.Join(dir, "link")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(file, link); err != nil {
+		t.Fatal(err)
+	}
+	if !sameFile(file, link) || sameFile(file, dir) || sameFile(file, filepath.Join(dir, "none")) {
+		t.Error("files are not told apart")
+	}
+}
