@@ -31,6 +31,14 @@ func ControlPlaneCPURequestMilli(cpuOvercommit int32) int64 {
 	return max(cpuRequest(controlPlaneBaseMilli, cpuOvercommit), 50)
 }
 
+// countPods is the quota's name for pods of every phase; ResourcePods leaves out those
+// that ended.
+const countPods corev1.ResourceName = "count/pods"
+
+// What a container that names no other may write to its host's disk: its logs, its own
+// layer and emptyDirs.
+const ephemeralStorageLimit = 2 << 30
+
 // RunOCUs is how much one-off processes may use on top of the plan.
 const RunOCUs = 2
 
@@ -70,13 +78,15 @@ func Quota(plan *v1alpha1.Plan, headroom, cpuOvercommit int32) corev1.ResourceLi
 		corev1.ResourceRequestsStorage: storage,
 		// One for the control plane; headroom's pods are bounded by their OCUs.
 		corev1.ResourcePods:                   count(pods + int64(headroom) + 1),
+		// Those that ended count here too, as objects that somebody has to store.
+		countPods:                             count(2*pods + 20),
 		corev1.ResourceServices:               count(2*pods + 20),
 		corev1.ResourceServicesNodePorts:      count(0),
 		corev1.ResourceServicesLoadBalancers:  count(0),
 		corev1.ResourcePersistentVolumeClaims: count(pods + 1),
 		// What pods refer to is copied to the host, together with a token for each pod.
-		corev1.ResourceSecrets:    count(5*pods + 100),
-		corev1.ResourceConfigMaps: count(5*pods + 100),
+		corev1.ResourceSecrets:    count(2*pods + 50),
+		corev1.ResourceConfigMaps: count(2*pods + 50),
 	}
 }
 

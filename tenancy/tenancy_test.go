@@ -148,6 +148,9 @@ func TestTheQuotaHoldsThePlanTheControlPlaneAndTheHeadroom(t *testing.T) {
 		corev1.ResourceRequestsMemory:        "15104Mi", // 14 Gi + 640 Mi + 128 Mi
 		corev1.ResourceRequestsStorage:       "25Gi",
 		corev1.ResourcePods:                  "55",
+		"count/pods":                          "120",
+		corev1.ResourceSecrets:               "150",
+		corev1.ResourceConfigMaps:            "150",
 		corev1.ResourceServicesNodePorts:     "0",
 		corev1.ResourceServicesLoadBalancers: "0",
 	} {

@@ -12,6 +12,8 @@ import (
 	"runtime"
 	"syscall"
 	"time"
+
+	"github.com/berth-dev/berth/internal/parts"
 )
 
 // The hidden first arguments by which the binary calls itself.
@@ -70,6 +72,12 @@ func runSupervisor(ctx context.Context, instance *Instance, partsDir string, log
 	if err != nil {
 		return err
 	}
+	// New pods start from the parts' files as long as the node runs.
+	release, err := parts.Use(partsDir)
+	if err != nil {
+		return err
+	}
+	defer release()
 	node, err := instance.startNode(partsDir, alive)
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/berth-dev/berth/api/v1alpha1"
+	"github.com/berth-dev/berth/internal/boundedhttp"
 	"github.com/berth-dev/berth/internal/errs"
 	"github.com/berth-dev/berth/tenancy"
 )
@@ -30,13 +31,15 @@ func (s *Service) restConfig(ctx context.Context, tenant string) (*rest.Config, 
 	if !strings.Contains(endpoint, "://") {
 		endpoint = "https://" + endpoint
 	}
-	return &rest.Config{
+	conf := &rest.Config{
 		Host:            endpoint,
 		BearerToken:     string(secret.Data[tenancy.AccessKeyToken]),
 		TLSClientConfig: rest.TLSClientConfig{CAData: secret.Data[tenancy.AccessKeyCA]},
 		UserAgent:       "berth-portal",
 		QPS:             -1,
-	}, nil
+	}
+	boundedhttp.Apply(conf)
+	return conf, nil
 }
 
 // cluster is a client of a tenant's cluster and the app in it.

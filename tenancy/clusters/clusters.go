@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/berth-dev/berth/api/v1alpha1"
+	"github.com/berth-dev/berth/internal/boundedhttp"
 	"github.com/berth-dev/berth/tenancy"
 )
 
@@ -127,6 +128,7 @@ func (c *Cache) read(ctx context.Context, id string) (*entry, error) {
 	config.Host = c.address(id)
 	config.QPS, config.Burst = qps, burst
 	config.UserAgent = "berth-controller"
+	boundedhttp.Apply(config)
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
 		return roundTripper(func(request *http.Request) (*http.Response, error) {
 			response, err := next.RoundTrip(request)

@@ -4,7 +4,8 @@
 //
 // Invariants: the kubeconfig never leaves this process; connections go to the
 // control plane's Service inside the host cluster, whatever server the kubeconfig
-// names; nothing is watched, so that a sleeping cluster is left alone; what is cached
+// names; what it answers is bounded, since its tenant may make it answer anything;
+// nothing is watched, so that a sleeping cluster is left alone; what is cached
 // is dropped when the cluster no longer takes it.
 //
 // It implements tenancy.Clusters. Only cmd may import it.
