@@ -77,7 +77,7 @@ func Quota(plan *v1alpha1.Plan, headroom, cpuOvercommit int32) corev1.ResourceLi
 		corev1.ResourceRequestsMemory:  bytes(memory + ControlPlaneMemoryRequest),
 		corev1.ResourceRequestsStorage: storage,
 		// One for the control plane; headroom's pods are bounded by their OCUs.
-		corev1.ResourcePods:                   count(pods + int64(headroom) + 1),
+		corev1.ResourcePods: count(pods + int64(headroom) + 1),
 		// Those that ended count here too, as objects that somebody has to store.
 		countPods:                             count(2*pods + 20),
 		corev1.ResourceServices:               count(2*pods + 20),
@@ -91,9 +91,14 @@ func Quota(plan *v1alpha1.Plan, headroom, cpuOvercommit int32) corev1.ResourceLi
 }
 
 // ContainerDefaults are the limits and requests of a container that names none: one
-// OCU, as for a component without a formation.
+// OCU, as for a component without a formation, and a bound on what it writes to its
+// host's disk.
 func ContainerDefaults(cpuOvercommit int32) corev1.LimitRangeItem {
 	one := Resources(1, cpuOvercommit)
+	one.Limits[corev1.ResourceEphemeralStorage] = *resource.NewQuantity(ephemeralStorageLimit, resource.BinarySI)
+	// Nothing is asked for: not every host can tell how much it has, and none of those
+	// would take a pod that asks. Unsaid, the request would be the limit.
+	one.Requests[corev1.ResourceEphemeralStorage] = *resource.NewQuantity(0, resource.BinarySI)
 	return corev1.LimitRangeItem{
 		Type:           corev1.LimitTypeContainer,
 		Default:        one.Limits,

@@ -148,7 +148,7 @@ func TestTheQuotaHoldsThePlanTheControlPlaneAndTheHeadroom(t *testing.T) {
 		corev1.ResourceRequestsMemory:        "15104Mi", // 14 Gi + 640 Mi + 128 Mi
 		corev1.ResourceRequestsStorage:       "25Gi",
 		corev1.ResourcePods:                  "55",
-		"count/pods":                          "120",
+		"count/pods":                         "120",
 		corev1.ResourceSecrets:               "150",
 		corev1.ResourceConfigMaps:            "150",
 		corev1.ResourceServicesNodePorts:     "0",
@@ -158,6 +158,20 @@ func TestTheQuotaHoldsThePlanTheControlPlaneAndTheHeadroom(t *testing.T) {
 		if got.Cmp(resource.MustParse(want)) != 0 {
 			t.Errorf("%s is %s, want %s", name, got.String(), want)
 		}
+	}
+}
+
+func TestAContainerWithoutLimitsMayFillItsHostsDiskOnlySoFar(t *testing.T) {
+	item := ContainerDefaults(10)
+	limit, request := item.Default[corev1.ResourceEphemeralStorage], item.DefaultRequest[corev1.ResourceEphemeralStorage]
+	if limit.Cmp(resource.MustParse("2Gi")) != 0 {
+		t.Errorf("the limit is %s, want 2Gi", limit.String())
+	}
+	if _, said := item.DefaultRequest[corev1.ResourceEphemeralStorage]; !said || !request.IsZero() {
+		t.Errorf("the request is %s (said: %t), want 0 and said", request.String(), said)
+	}
+	if _, changed := Resources(1, 10).Limits[corev1.ResourceEphemeralStorage]; changed {
+		t.Error("an app's own resources were changed too")
 	}
 }
 

@@ -138,7 +138,7 @@ func (c *cli) appInfo(ctx context.Context) error {
 		})
 		for _, cond := range app.Conditions {
 			if cond.Status == "False" && cond.Type != "Ready" && cond.Message != "" {
-				fmt.Fprintf(w, "\n%s\n", cond.Message)
+				fmt.Fprintf(w, "\n%s\n", clean(cond.Message, false))
 			}
 		}
 	})

@@ -65,9 +65,9 @@ func (c *cli) report(err error) int {
 		if f.Field != "" {
 			where = f.Field + ": "
 		}
-		fmt.Fprintf(c.err, "error: %s%s\n", where, f.Detail)
+		fmt.Fprintf(c.err, "error: %s\n", clean(where+f.Detail, false))
 		if f.Fix != "" {
-			fmt.Fprintf(c.err, "  fix: %s\n", f.Fix)
+			fmt.Fprintf(c.err, "  fix: %s\n", clean(f.Fix, false))
 		}
 	}
 	return code

@@ -80,13 +80,14 @@ func (c *cli) linePrinter() func(apiclient.LogLine) error {
 	}
 	colours := isTerminal(c.out)
 	return func(line apiclient.LogLine) error {
-		name := line.Process
+		name, text := line.Process, line.Line
 		if colours {
+			name, text = clean(name, false), clean(text, true)
 			h := fnv.New32a()
 			_, _ = h.Write([]byte(line.Component))
 			name = fmt.Sprintf("\033[%dm%s\033[0m", 31+h.Sum32()%6, name)
 		}
-		_, err := fmt.Fprintf(c.out, "%s | %s\n", name, line.Line)
+		_, err := fmt.Fprintf(c.out, "%s | %s\n", name, text)
 		return err
 	}
 }

@@ -32,7 +32,7 @@ func table(w io.Writer, head string, rows func(row func(cells ...any))) {
 	rows(func(cells ...any) {
 		texts := make([]string, len(cells))
 		for i, cell := range cells {
-			texts[i] = fmt.Sprint(cell)
+			texts[i] = clean(fmt.Sprint(cell), false) // summaries and names are anybody's
 		}
 		fmt.Fprintln(tw, strings.Join(texts, "\t"))
 	})

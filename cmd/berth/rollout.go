@@ -154,20 +154,22 @@ func printFailure(w io.Writer, rel *apiclient.Release, live int64) {
 	if f == nil {
 		f = &v1alpha1.ReleaseFailure{Message: "it did not become healthy"}
 	}
+	// Some of it is what the app itself wrote.
+	message, hint, tail := clean(f.Message, false), clean(f.Hint, false), clean(f.LogTail, false)
 	where := ""
 	if f.Component != "" {
 		where = f.Component + ": "
 	}
-	fmt.Fprintf(w, "error: v%d failed. %s%s\n", rel.Version, where, f.Message)
-	if f.LogTail != "" {
+	fmt.Fprintf(w, "error: v%d failed. %s%s\n", rel.Version, where, message)
+	if tail != "" {
 		fmt.Fprintf(w, "\nThe last it wrote:\n")
-		for line := range strings.SplitSeq(strings.TrimRight(f.LogTail, "\n"), "\n") {
+		for line := range strings.SplitSeq(strings.TrimRight(tail, "\n"), "\n") {
 			fmt.Fprintf(w, "  | %s\n", line)
 		}
 		fmt.Fprintln(w)
 	}
-	if f.Hint != "" {
-		fmt.Fprintf(w, "  fix: %s\n", f.Hint)
+	if hint != "" {
+		fmt.Fprintf(w, "  fix: %s\n", hint)
 	}
 	next := "berth logs --app " + rel.App
 	if f.Component != "" {

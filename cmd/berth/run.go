@@ -55,6 +55,7 @@ func (c *cli) runOnce(ctx context.Context, in apiclient.Run) error {
 		return err
 	}
 	var code *int32
+	out := forTerminal(c.out)
 	err = client.Run(ctx, tenant, app, in, func(ev apiclient.RunEvent) error {
 		switch {
 		case ev.Error != nil:
@@ -65,7 +66,7 @@ func (c *cli) runOnce(ctx context.Context, in apiclient.Run) error {
 		case ev.ExitCode != nil:
 			code = ev.ExitCode
 		}
-		_, err := c.out.Write(ev.Output)
+		_, err := out.Write(ev.Output)
 		return err
 	})
 	return ended(err, code, client.URL())

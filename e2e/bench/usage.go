@@ -45,10 +45,6 @@ func (b *bench) measureUsage(ctx context.Context) error {
 	if _, err := output(b.berth(ctx, "tenants:create", name, "--plan", "small")); err != nil {
 		return err
 	}
-	// The pool is empty again before anything is counted.
-	if err := b.setPool(ctx, 0); err != nil {
-		return err
-	}
 	var tenant berthv1.Tenant
 	if err := b.host.Get(ctx, client.ObjectKey{Name: name}, &tenant); err != nil {
 		return err
@@ -56,6 +52,9 @@ func (b *bench) measureUsage(ctx context.Context) error {
 	namespace := berthv1.HostNamespace(tenant.Status.VirtualCluster)
 	b.say("usage: waiting a minute for things to settle")
 	if err := pause(ctx, time.Minute); err != nil {
+		return err
+	}
+	if err := b.alone(ctx, namespace); err != nil {
 		return err
 	}
 	b.say("usage: looking for %s", b.idle)
@@ -82,6 +81,24 @@ func (b *bench) measureUsage(ctx context.Context) error {
 	b.info.Load = ""
 	_, err = output(b.berth(ctx, "tenants:delete", name, "--confirm", name))
 	return err
+}
+
+// alone waits until one tenant's virtual cluster is the only one on the host: what is left
+// of others would be counted.
+func (b *bench) alone(ctx context.Context, namespace string) error {
+	return until(ctx, time.Second, patience, namespace+" is the only virtual cluster", func() (bool, error) {
+		var namespaces corev1.NamespaceList
+		if err := b.host.List(ctx, &namespaces); err != nil {
+			return false, err
+		}
+		for i := range namespaces.Items {
+			name := namespaces.Items[i].Name
+			if strings.HasPrefix(name, berthv1.HostNamespace("")) && name != namespace {
+				return false, errors.New(name + " is there too")
+			}
+		}
+		return true, nil
+	})
 }
 
 func pause(ctx context.Context, d time.Duration) error {

@@ -19,14 +19,23 @@ var ErrTooLarge = fmt.Errorf("the API server's answer is longer than %d MiB", Ma
 // ErrRedirect is the error of an answer that sends the client elsewhere.
 var ErrRedirect = errors.New("the API server's answer is a redirect, which is not followed")
 
-// Apply makes clients of config read bounded answers only.
-func Apply(config *rest.Config) {
-	// Without it the transport would ask for gzip and expand what comes.
+// Apply makes clients of config read bounded answers only, logs included. It is for
+// those that never watch.
+func Apply(config *rest.Config) { wrap(config, false) }
+
+// ApplyToStreaming is Apply for clients that also watch and follow logs: those are read
+// piece by piece and go on for as long as the client likes.
+func ApplyToStreaming(config *rest.Config) { wrap(config, true) }
+
+func wrap(config *rest.Config, streams bool) {
 	config.DisableCompression = true
-	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return &transport{next: next} })
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return &transport{next, streams} })
 }
 
-type transport struct{ next http.RoundTripper }
+type transport struct {
+	next    http.RoundTripper
+	streams bool
+}
 
 // RoundTrip implements http.RoundTripper.
 func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
@@ -34,9 +43,16 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 		// Only a redirect makes a request out of an answer.
 		return nil, ErrRedirect
 	}
+	// Transports that are shared ignore DisableCompression. None expands what it was
+	// told to ask for.
+	request = request.Clone(request.Context())
+	request.Header.Set("Accept-Encoding", "identity")
 	response, err := t.next.RoundTrip(request)
-	if err != nil || response.Body == nil || isStream(request, response) {
+	if err != nil || response.Body == nil || response.StatusCode == http.StatusSwitchingProtocols {
 		return response, err
+	}
+	if t.streams && isStream(request, response) {
+		return response, nil
 	}
 	response.Body = &body{ReadCloser: response.Body, left: MaxBody}
 	return response, nil
@@ -49,11 +65,7 @@ func (t *transport) WrappedRoundTripper() http.RoundTripper { return t.next }
 // isStream tells whether an answer is read piece by piece and has no end of its own. A
 // refusal never is: clients read those as a whole, whatever was asked.
 func isStream(request *http.Request, response *http.Response) bool {
-	switch response.StatusCode {
-	case http.StatusSwitchingProtocols:
-		return true
-	case http.StatusOK:
-	default:
+	if response.StatusCode != http.StatusOK {
 		return false
 	}
 	query := request.URL.Query()

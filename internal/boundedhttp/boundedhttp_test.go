@@ -21,10 +21,10 @@ func (zeros) Read(p []byte) (int, error) {
 }
 
 // httpClient is what client-go makes of a bounded configuration.
-func httpClient(t *testing.T, url string) *http.Client {
+func httpClient(t *testing.T, url string, apply func(*rest.Config)) *http.Client {
 	t.Helper()
 	config := &rest.Config{Host: url, BearerToken: "t"}
-	Apply(config)
+	apply(config)
 	client, err := rest.HTTPClientFor(config)
 	if err != nil {
 		t.Fatal(err)
@@ -75,7 +75,7 @@ func TestOnlyStreamsAreReadWithoutEnd(t *testing.T) {
 				_, _ = io.CopyN(w, zeros{}, test.size)
 			}))
 			defer server.Close()
-			n, err := get(t, httpClient(t, server.URL), server.URL+test.path)
+			n, err := get(t, httpClient(t, server.URL, ApplyToStreaming), server.URL+test.path)
 			if !errors.Is(err, test.want) {
 				t.Fatalf("error %v, want %v", err, test.want)
 			}
@@ -96,11 +96,11 @@ func TestCompressedAnswersAreNeitherAskedForNorExpanded(t *testing.T) {
 		_ = packed.Close()
 	}))
 	defer server.Close()
-	n, err := get(t, httpClient(t, server.URL), server.URL+"/api/v1/pods")
+	n, err := get(t, httpClient(t, server.URL, Apply), server.URL+"/api/v1/pods")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if asked != "" {
+	if asked != "identity" {
 		t.Errorf("the client asked for %q", asked)
 	}
 	if n > MaxBody/100 {
@@ -115,11 +115,24 @@ func TestARedirectIsNotFollowed(t *testing.T) {
 		http.Redirect(w, r, "/elsewhere?watch=true", http.StatusFound)
 	}))
 	defer server.Close()
-	_, err := get(t, httpClient(t, server.URL), server.URL+"/api/v1/pods")
+	_, err := get(t, httpClient(t, server.URL, Apply), server.URL+"/api/v1/pods")
 	if !errors.Is(err, ErrRedirect) {
 		t.Errorf("error %v, want ErrRedirect", err)
 	}
 	if got := strings.Join(paths, " "); got != "/api/v1/pods" {
 		t.Errorf("the server was asked for %s", got)
+	}
+}
+
+func TestAClientThatNeverWatchesReadsNoStreams(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.CopyN(w, zeros{}, MaxBody+1)
+	}))
+	defer server.Close()
+	client := httpClient(t, server.URL, Apply)
+	for _, path := range []string{"/api/v1/pods?watch=true", "/api/v1/namespaces/shop/pods/web-1/log"} {
+		if _, err := get(t, client, server.URL+path); !errors.Is(err, ErrTooLarge) {
+			t.Errorf("%s: error %v, want ErrTooLarge", path, err)
+		}
 	}
 }

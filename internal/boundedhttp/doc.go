@@ -6,5 +6,5 @@
 // never many bytes held; a redirect is not followed, since it would carry the client's
 // credentials to an address that the server chose.
 //
-// Whoever makes a rest.Config for a tenant's cluster must pass it through Apply.
+// Whoever makes a rest.Config for a tenant's cluster must pass it through Apply or ApplyToStreaming.
 package boundedhttp

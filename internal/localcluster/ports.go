@@ -2,7 +2,6 @@ package localcluster
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"reflect"
 
@@ -65,8 +64,8 @@ func choosePort(name string, has, prefers int) (net.Listener, error) {
 			return listener, nil
 		}
 	}
-	for range 100 {
-		if listener, err := listen(lowestPort + rand.IntN(highestPort-lowestPort)); err == nil {
+	for port := lowestPort; port < highestPort; port++ {
+		if listener, err := listen(port); err == nil {
 			return listener, nil
 		}
 	}

@@ -4,9 +4,11 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/go-chi/chi/v5"
+	"k8s.io/apimachinery/pkg/api/validation/path"
 
 	"github.com/berth-dev/berth/internal/errs"
 	"github.com/berth-dev/berth/portal/service"
@@ -77,12 +79,36 @@ func (a *API) guard(verb Verb, h handler) http.HandlerFunc {
 		if err != nil {
 			return err
 		}
+		if err := readNames(r); err != nil {
+			return err
+		}
 		if err := authorize(who, chi.URLParam(r, "tenant"), verb); err != nil {
 			return err
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		return h(w, r, who)
 	})
+}
+
+// readNames makes the names in the path what was meant: the router leaves them escaped
+// where the caller escaped more than is needed. One that cannot be part of a path is
+// nobody's name.
+func readNames(r *http.Request) error {
+	params := &chi.RouteContext(r.Context()).URLParams
+	for i, key := range params.Keys {
+		if key == "*" {
+			continue // What a router above left over.
+		}
+		name, err := params.Values[i], error(nil)
+		if r.URL.RawPath != "" {
+			name, err = url.PathUnescape(name)
+		}
+		if err != nil || len(path.IsValidPathSegmentName(name)) > 0 {
+			return errs.New(errs.NotFound, key, "there is no "+key+" of that name", "Names have small letters, digits and dashes.")
+		}
+		params.Values[i] = name
+	}
+	return nil
 }
 
 // short guards a request that is answered within a bounded time.

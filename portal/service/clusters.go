@@ -38,7 +38,7 @@ func (s *Service) restConfig(ctx context.Context, tenant string) (*rest.Config, 
 		UserAgent:       "berth-portal",
 		QPS:             -1,
 	}
-	boundedhttp.Apply(conf)
+	boundedhttp.ApplyToStreaming(conf)
 	return conf, nil
 }
 

@@ -258,3 +258,36 @@ func TestAHostIsNotLetGoWhileTenantsAreOnIt(t *testing.T) {
 		t.Error("the host was let go")
 	}
 }
+
+func TestAPodWithADayOfGraceDoesNotOutliveItsTenant(t *testing.T) {
+	w := newWorld(t)
+	w.plan()
+	w.host(v1alpha1.PoolSpec{MaxClusters: 10})
+	w.available("jjjjjjj1")
+	made := w.tenant("lingering")
+	w.pass(w.tenants(w.Client), "lingering")
+	day := int64(86400)
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "vc-jjjjjjj1", Name: "slow"},
+		Spec: corev1.PodSpec{
+			NodeName: "n", TerminationGracePeriodSeconds: &day,
+			SecurityContext: &corev1.PodSecurityContext{
+				RunAsNonRoot:   new(true),
+				SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+			},
+			Containers: []corev1.Container{{Name: "c", Image: "i", SecurityContext: &corev1.SecurityContext{
+				AllowPrivilegeEscalation: new(false),
+				Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+			}}},
+		},
+	}
+	w.create(pod)
+	w.delete(pod)
+	w.delete(made)
+	w.pass(w.tenants(w.Client), "lingering")
+	if !w.exists(pod) || pod.DeletionGracePeriodSeconds == nil || *pod.DeletionGracePeriodSeconds != 30 {
+		t.Errorf("the pod's grace is %v, want 30 seconds", pod.DeletionGracePeriodSeconds)
+	}
+	w.settle("lingering", "jjjjjjj1")
+	w.wantNothingLeft("lingering", "jjjjjjj1")
+}

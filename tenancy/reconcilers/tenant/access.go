@@ -23,6 +23,9 @@ const (
 	tokenLife = time.Hour
 	// renewEarly is how much of its life is left when a token is renewed.
 	renewEarly = tokenLife / 2
+	// insideTimeout is how long the tenant's API server may take: its tenant must not
+	// hold up everybody else's.
+	insideTimeout = 20 * time.Second
 )
 
 // giveAccess keeps a token in the management namespace with which the portal may do
@@ -56,6 +59,8 @@ func (r *Reconciler) giveAccess(ctx context.Context, t *v1alpha1.Tenant, seen *o
 
 // token prepares the accounts in the tenant's cluster and asks for the portal's token.
 func (r *Reconciler) token(ctx context.Context, id string) (*authenticationv1.TokenRequest, error) {
+	ctx, cancel := context.WithTimeout(ctx, insideTimeout)
+	defer cancel()
 	inside, err := r.Clusters.Client(ctx, id)
 	if err != nil {
 		return nil, err

@@ -14,6 +14,7 @@ import (
 	"github.com/berth-dev/berth/api/v1alpha1"
 	"github.com/berth-dev/berth/internal/steps"
 	"github.com/berth-dev/berth/tenancy"
+	"github.com/berth-dev/berth/tenancy/reconcilers/kit"
 )
 
 const (
@@ -34,6 +35,9 @@ func (r *Reconciler) teardown(ctx context.Context, t *v1alpha1.Tenant) error {
 	}
 	mine := err == nil && owns(t, namespace)
 	if mine && namespace.DeletionTimestamp == nil {
+		if err := r.hurryPods(ctx, t); err != nil {
+			return err
+		}
 		if err := r.deleteObjects(ctx, namespace.Name); err != nil {
 			return err
 		}
@@ -50,6 +54,26 @@ func (r *Reconciler) teardown(ctx context.Context, t *v1alpha1.Tenant) error {
 		}
 	}
 	return steps.Wait(v1alpha1.ReasonDeleting, "The tenant's namespace is being deleted", lookForLeftovers)
+}
+
+// hurryPods cuts the grace of pods that are ending short: apps are gone only when their
+// pods are, and the cluster stays until then.
+func (r *Reconciler) hurryPods(ctx context.Context, t *v1alpha1.Tenant) error {
+	var clusters v1alpha1.VirtualClusterList
+	if err := r.Client.List(ctx, &clusters); err != nil {
+		return fmt.Errorf("listing virtual clusters: %w", err)
+	}
+	for i := range clusters.Items {
+		vc := &clusters.Items[i]
+		if !tenancy.ClaimedBy(vc, t.UID) {
+			continue
+		}
+		namespace := v1alpha1.HostNamespace(vc.Name)
+		if err := kit.HurryPods(ctx, r.Live, r.Client, namespace, t.DeletionTimestamp.Time, r.Clock.Now(), true); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // deleteObjects deletes apps and waits for their finalizers, which need the cluster,

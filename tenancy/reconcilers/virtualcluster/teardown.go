@@ -11,6 +11,7 @@ import (
 
 	"github.com/berth-dev/berth/api/v1alpha1"
 	"github.com/berth-dev/berth/internal/steps"
+	"github.com/berth-dev/berth/tenancy/reconcilers/kit"
 )
 
 // lookForLeftovers is how often a deletion that has no events is looked at.
@@ -35,10 +36,15 @@ func (r *Reconciler) teardown(ctx context.Context, vc *v1alpha1.VirtualCluster) 
 		return err
 	}
 	if exists {
-		if namespace.DeletionTimestamp == nil {
-			if err := r.Client.Delete(ctx, namespace); client.IgnoreNotFound(err) != nil {
-				return fmt.Errorf("deleting namespace %s: %w", namespace.Name, err)
-			}
+		now := r.Clock.Now()
+		began := now
+		if namespace.DeletionTimestamp != nil {
+			began = namespace.DeletionTimestamp.Time
+		} else if err := r.Client.Delete(ctx, namespace); client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("deleting namespace %s: %w", namespace.Name, err)
+		}
+		if err := kit.HurryPods(ctx, r.Live, r.Client, namespace.Name, began, now, false); err != nil {
+			return err
 		}
 		return steps.Wait(v1alpha1.ReasonDeleting, "The cluster's namespace is being deleted", lookForLeftovers)
 	}
