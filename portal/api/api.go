@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
-	"k8s.io/apimachinery/pkg/api/validation/path"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 
 	"github.com/berth-dev/berth/internal/errs"
 	"github.com/berth-dev/berth/portal/service"
@@ -103,7 +103,7 @@ func readNames(r *http.Request) error {
 		if r.URL.RawPath != "" {
 			name, err = url.PathUnescape(name)
 		}
-		if err != nil || len(path.IsValidPathSegmentName(name)) > 0 {
+		if err != nil || len(content.IsPathSegmentName(name)) > 0 {
 			return errs.New(errs.NotFound, key, "there is no "+key+" of that name", "Names have small letters, digits and dashes.")
 		}
 		params.Values[i] = name
