@@ -71,6 +71,13 @@ func TestTheReportSaysWhetherAnAimWasReached(t *testing.T) {
 	}
 }
 
+func TestLoadsAreOrderedAsNumbers(t *testing.T) {
+	records := []Record{{Run: RunInfo{Load: "10.11"}}, {Run: RunInfo{Load: "9.41"}}}
+	if got := loads(records); got != "9.41 to 10.11" {
+		t.Errorf("got %s", got)
+	}
+}
+
 func TestOnlyWhatStandsBetweenTheMarksIsReplaced(t *testing.T) {
 	page := "above\n" + beginMark + "\nold\n" + endMark + "\nbelow\n"
 	got, err := between(page, "new")

@@ -152,7 +152,7 @@ func (b *bench) say(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, time.Now().Format("15:04:05 ")+format+"\n", args...)
 }
 
-// record keeps a measurement and prints it as a JSON line.
+// record keeps a measurement.
 func (b *bench) record(r Record) {
 	r.Run = b.info
 	if r.Run.Load == "" {

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -56,7 +58,11 @@ func loads(records []Record) string {
 	for i, r := range records {
 		seen[i] = r.Run.Load
 	}
-	slices.Sort(seen)
+	slices.SortFunc(seen, func(a, b string) int {
+		x, _ := strconv.ParseFloat(a, 64)
+		y, _ := strconv.ParseFloat(b, 64)
+		return cmp.Compare(x, y)
+	})
 	if seen[0] == seen[len(seen)-1] {
 		return seen[0]
 	}

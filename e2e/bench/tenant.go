@@ -148,6 +148,9 @@ func (b *bench) setPool(ctx context.Context, size int32) error {
 		}
 	}
 	return until(ctx, 250*time.Millisecond, patience, fmt.Sprintf("a pool of %d", size), func() (bool, error) {
+		if seen, err := b.poolSeen(ctx); err != nil || !seen {
+			return false, err
+		}
 		var clusters berthv1.VirtualClusterList
 		if err := b.host.List(ctx, &clusters); err != nil {
 			return false, err
@@ -166,6 +169,20 @@ func (b *bench) setPool(ctx context.Context, size int32) error {
 		}
 		return b.poolIsComplete(ctx, clusters.Items)
 	})
+}
+
+// poolSeen says whether the controller has acted on the size of the pool.
+func (b *bench) poolSeen(ctx context.Context) (bool, error) {
+	var hosts berthv1.HostClusterList
+	if err := b.host.List(ctx, &hosts); err != nil {
+		return false, err
+	}
+	for i := range hosts.Items {
+		if hosts.Items[i].Status.ObservedGeneration != hosts.Items[i].Generation {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // poolIsComplete waits for the DNS of pool members too: the pool calls a member available
