@@ -7,6 +7,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	berthv1 "github.com/berth-dev/berth/api/v1alpha1"
@@ -17,20 +19,26 @@ import (
 func TestRolloutUnderLoad(t *testing.T) {
 	berth.tenant(t, "rollout", "small")
 	berth.apply(t, "rollout", helloApp)
-	rollout(t, "rollout", 1)
+	rollout(t, "rollout", 1, 20)
 }
 
-// TestRolloutAtFullPlan does the same with processes of five OCUs: four of them use every
-// OCU of the small plan, and the rollout's extra process must find room.
+// TestRolloutAtFullPlan does the same on a plan of eight OCUs with processes of two: four
+// of them use all of it, and the rollout's extra process must find room in the quota. The
+// plan is that small because the machine's memory, never overcommitted, must hold five.
 func TestRolloutAtFullPlan(t *testing.T) {
-	berth.tenant(t, "fullplan", "small")
+	plan := &berthv1.Plan{ObjectMeta: metav1.ObjectMeta{Name: "eight"}, Spec: berthv1.PlanSpec{OCUs: 8, Storage: resource.MustParse("1Gi"), MaxPods: 50}}
+	if err := berth.host.Create(t.Context(), plan); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = berth.host.Delete(cleanupContext(t), plan) })
+	berth.tenant(t, "fullplan", plan.Name)
 	berth.apply(t, "fullplan", helloApp)
-	rollout(t, "fullplan", 5)
+	rollout(t, "fullplan", 2, plan.Spec.OCUs)
 }
 
-// rollout releases and scales the hello app of a tenant of the small plan under load;
-// every process has so many OCUs.
-func rollout(t *testing.T, tenant string, ocus int) {
+// rollout releases and scales the hello app of a tenant under load; every process has
+// ocus OCUs of the plan's.
+func rollout(t *testing.T, tenant string, ocus int, plan int32) {
 	t.Helper()
 	in := []string{"-t", tenant, "-a", "hello"}
 	deploy := func(version string) {
@@ -55,7 +63,7 @@ func rollout(t *testing.T, tenant string, ocus int) {
 	time.Sleep(2 * time.Second)
 	deploy("2")
 	said := scale(4)
-	if want := fmt.Sprintf("uses %d of the 20 OCUs", 4*ocus); !strings.Contains(said, want) {
+	if want := fmt.Sprintf("uses %d of the %d OCUs", 4*ocus, plan); !strings.Contains(said, want) {
 		t.Errorf("scaling to 4 does not say that the tenant %s:\n%s", want, said)
 	}
 	deploy("3")
