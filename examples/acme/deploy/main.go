@@ -95,7 +95,7 @@ func deploy(ctx context.Context, args []string) error {
 	var up instance
 	out, err := b.output(ctx, append([]string{"up", "--json"}, args...)...)
 	if err != nil {
-		return errors.New("Berth did not come up; the shop was not deployed") //nolint:staticcheck // a name
+		return errors.New("the shop was not deployed: Berth did not come up")
 	}
 	if err := json.Unmarshal(out, &up); err != nil {
 		return err
