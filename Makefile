@@ -22,7 +22,7 @@ E2E_FLAGS ?= -v -count 1 -timeout 120m
 PACKAGES = packages=$$(go list ./...) && packages=$$(echo "$$packages" | grep -v '/e2e$$')
 
 .DEFAULT_GOAL := help
-.PHONY: up down status parts setup generate fmt lint test check e2e bench race clean help
+.PHONY: up down status parts kubectl setup generate fmt lint test check e2e bench race clean help
 
 up: setup bin/berth ## start Berth on this machine, with the example app
 	@go run ./examples/acme/deploy $(ARGS)
@@ -35,6 +35,10 @@ status: bin/berth ## say what runs and where
 
 parts: setup ## build Kubernetes and the other parts that are not ours, into the cache
 	@go run ./hack/buildparts
+
+kubectl: setup ## put a kubectl of the same version into bin, for who has none
+	@mkdir -p bin
+	@dir=$$(go run ./hack/buildparts kubectl) && install "$$dir/kubectl" bin/kubectl
 
 setup: ## install the Debian packages that are missing
 	@hack/setup

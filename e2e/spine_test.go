@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"bufio"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -52,10 +54,13 @@ func TestSpine(t *testing.T) {
 	}
 
 	in := []string{"-t", "spine", "-a", "hello"}
+	followed := follow(t, in...)
 	berth.berth(t, append([]string{"deploy", "web=" + testImage("2")}, in...)...)
 	if _, body := berth.get(t, berth.url("hello.spine", "/version")); body != "2" {
 		t.Errorf("after the deploy version %q answers", body)
 	}
+	berth.get(t, berth.url("hello.spine", "/of-a-new-process"))
+	followed.wait(t, "GET /of-a-new-process")
 	berth.berth(t, append([]string{"rollback", "v1"}, in...)...)
 	if _, body := berth.get(t, berth.url("hello.spine", "/version")); body != "1" {
 		t.Errorf("after the rollback version %q answers", body)
@@ -83,5 +88,53 @@ func TestSpine(t *testing.T) {
 	}
 	if code, _ := berth.get(t, berth.url("hello.spine", "/")); code != 404 {
 		t.Errorf("the host name of a deleted app answers %d", code)
+	}
+}
+
+// following is a `berth logs --follow` that runs.
+type following struct{ lines chan string }
+
+// follow starts to follow an app's logs until the scenario ends, of Ctrl-C.
+func follow(t *testing.T, in ...string) *following {
+	t.Helper()
+	command := berth.command(append([]string{"logs", "--follow"}, in...)...)
+	out, err := command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	f := &following{lines: make(chan string, 1000)}
+	go func() {
+		defer close(f.lines)
+		for scanner := bufio.NewScanner(out); scanner.Scan(); {
+			f.lines <- scanner.Text()
+		}
+	}()
+	t.Cleanup(func() {
+		_ = command.Process.Signal(os.Interrupt) // it may have ended with the app
+		_ = command.Wait()
+	})
+	return f
+}
+
+// wait reads until a line has a text.
+func (f *following) wait(t *testing.T, text string) {
+	t.Helper()
+	var last string
+	late := time.After(15 * time.Second)
+	for {
+		select {
+		case line, ok := <-f.lines:
+			if !ok {
+				t.Fatalf("the logs ended before %q; the last line: %s", text, last)
+			}
+			if last = line; strings.Contains(line, text) {
+				return
+			}
+		case <-late:
+			t.Fatalf("no line with %q in the logs that follow; the last line: %s", text, last)
+		}
 	}
 }

@@ -89,7 +89,7 @@ func Install(ctx context.Context, options InstallOptions) error {
 		return err
 	}
 	step = progress.Start("Berth itself")
-	return step.End(berthReady(ctx, c))
+	return step.End(berthReady(ctx, c, state.Started))
 }
 
 // Uninstall removes Berth from the cluster of a kubeconfig context. It is refused while

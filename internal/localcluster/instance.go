@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -136,6 +137,8 @@ type State struct {
 	// PartsDir holds the parts it runs, Binary identifies the binary it runs itself from.
 	PartsDir string `json:"partsDir,omitempty"`
 	Binary   string `json:"binary,omitempty"`
+	// Started is when it was last started. What the cluster says of itself can be older.
+	Started time.Time `json:"started,omitzero"`
 }
 
 // LoadState reads the instance's state; the zero State if there is none.

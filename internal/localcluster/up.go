@@ -139,7 +139,7 @@ func (i *Instance) ensureRunning(ctx context.Context, b *built, progress *Progre
 	if state.Ports, err = choosePorts(i.Name, state.Ports); err != nil {
 		return nil, step.End(err)
 	}
-	state.SourceDir, state.PartsDir, state.Binary = b.source, b.partsDir, binary
+	state.SourceDir, state.PartsDir, state.Binary, state.Started = b.source, b.partsDir, binary, time.Now()
 	result.Ports = state.Ports
 	if err := errors.Join(i.saveState(state), i.ensurePKI(state.Ports.API), i.writeConfig(b.partsDir)); err != nil {
 		return nil, step.End(err)
@@ -168,19 +168,20 @@ func (i *Instance) fill(ctx context.Context, b *built, options UpOptions, progre
 	if err != nil {
 		return err
 	}
+	state, err := i.LoadState()
+	if err != nil {
+		return err
+	}
 	step = progress.Start("DNS and storage")
 	err = applyAddons(ctx, c)
 	if err == nil {
-		err = nodeReady(ctx, c)
+		err = nodeReady(ctx, c, state.Started)
 	}
 	if step.End(err) != nil || options.Bare {
 		return err
 	}
 	step = progress.Start("Berth's chart")
-	state, err := i.LoadState()
-	if err == nil {
-		err = installChart(ctx, i.Kubeconfig(), "", filepath.Join(b.source, "charts", "berth"), chartValues(b.images, state.Ports, options.PoolSize))
-	}
+	err = installChart(ctx, i.Kubeconfig(), "", filepath.Join(b.source, "charts", "berth"), chartValues(b.images, state.Ports, options.PoolSize))
 	if err == nil {
 		err = i.saveAccess(ctx, c, state.Ports)
 	}
@@ -188,7 +189,7 @@ func (i *Instance) fill(ctx context.Context, b *built, options UpOptions, progre
 		return err
 	}
 	step = progress.Start("Berth itself")
-	return step.End(berthReady(ctx, c))
+	return step.End(berthReady(ctx, c, state.Started))
 }
 
 // Client returns a client of the host cluster as its administrator.

@@ -9,6 +9,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/berth-dev/berth/api/v1alpha1"
@@ -113,6 +114,25 @@ func waits(t *v1alpha1.Tenant) bool {
 	return bound != nil && (bound.Reason == v1alpha1.ReasonQueued || bound.Reason == v1alpha1.ReasonNoCapacity)
 }
 
+// queue is how many tenants a host of a region may have to make a cluster for. A tenant's
+// condition says that it waits until a moment after its claim: the claim counts. It is pure.
+func queue(tenants []v1alpha1.Tenant, clusters []v1alpha1.VirtualCluster, region string) int32 {
+	claimed := map[types.UID]bool{}
+	for i := range clusters {
+		if claim := clusters[i].Spec.ClaimRef; claim != nil {
+			claimed[claim.UID] = true
+		}
+	}
+	var waiting int32
+	for i := range tenants {
+		t := &tenants[i]
+		if waits(t) && !claimed[t.UID] && (t.Spec.Region == "" || t.Spec.Region == region) {
+			waiting++
+		}
+	}
+	return waiting
+}
+
 // keep counts the stock, changes it and gives the count from before the change.
 func (r *Reconciler) keep(ctx context.Context, host *v1alpha1.HostCluster) (stock, error) {
 	hash, err := r.Installer.Hash(tenancy.HostClass{
@@ -156,14 +176,7 @@ func (r *Reconciler) look(ctx context.Context, host *v1alpha1.HostCluster, hash 
 	if err := r.Client.List(ctx, &tenants); err != nil {
 		return found, change{}, fmt.Errorf("listing tenants: %w", err)
 	}
-	var waiting int32
-	for i := range tenants.Items {
-		region := tenants.Items[i].Spec.Region
-		if waits(&tenants.Items[i]) && (region == "" || region == host.Spec.Region) {
-			waiting++
-		}
-	}
-	return found, decide(found, host.Spec.Pool, waiting), nil
+	return found, decide(found, host.Spec.Pool, queue(tenants.Items, clusters.Items, host.Spec.Region)), nil
 }
 
 func (r *Reconciler) create(ctx context.Context, host *v1alpha1.HostCluster) error {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/berth-dev/berth/api/v1alpha1"
 )
@@ -86,6 +87,24 @@ func TestThePool(t *testing.T) {
 				t.Errorf("removes (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestTheQueue(t *testing.T) {
+	tenant := func(uid types.UID, region, reason string) v1alpha1.Tenant {
+		t := v1alpha1.Tenant{ObjectMeta: metav1.ObjectMeta{UID: uid}, Spec: v1alpha1.TenantSpec{Region: region}}
+		t.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionClusterBound, Status: metav1.ConditionFalse, Reason: reason}}
+		return t
+	}
+	tenants := []v1alpha1.Tenant{
+		tenant("waits anywhere", "", v1alpha1.ReasonQueued),
+		tenant("waits here", "eu", v1alpha1.ReasonNoCapacity),
+		tenant("waits elsewhere", "us", v1alpha1.ReasonQueued),
+		tenant("refused", "eu", v1alpha1.ReasonPlanNotFound),
+		tenant("1", "eu", v1alpha1.ReasonQueued), // Has claimed, and its condition is a moment behind.
+	}
+	if got := queue(tenants, some(1, "b", bound), "eu"); got != 2 {
+		t.Errorf("%d wait, want 2", got)
 	}
 }
 
