@@ -35,7 +35,7 @@ func main() {
 	flag.StringVar(&o.only, "only", "up,tenant,deploy,usage", "what to measure; what an earlier run measured of the rest stays in the tables")
 	flag.IntVar(&o.rounds, "rounds", 3, "how often each comparison is repeated")
 	flag.DurationVar(&o.idle, "idle", time.Minute, "how long to look at idle processes")
-	flag.BoolVar(&o.cold, "cold", false, "also measure the first start of all, with nothing compiled (about 15 minutes on 2 cores)")
+	flag.BoolVar(&o.cold, "cold", false, "also measure the first start of all, with nothing downloaded or compiled (about 15 minutes on 2 cores)")
 	flag.BoolVar(&o.keep, "keep", false, "leave the instance running at the end")
 	flag.BoolVar(&o.running, "running", false, "use the instance that an earlier -keep left running")
 	flag.StringVar(&o.name, "name", "bench", "name of the instance")

@@ -48,7 +48,7 @@ func report(records []Record) string {
 	section("deploy", "A deploy", "Until the first 200 from the new image at the edge; for `kubectl`, until `rollout status` returns.", writeComparison)
 	section("usage", "Memory and CPU at rest", "One tenant with no app, an empty pool. PSS counts what processes share once.", writeUsage)
 	section("up", "`berth up`, everything compiled", "Steps overlap where they can; the total is what a person waits.", writeSteps)
-	section("cold", "`berth up`, nothing compiled", "Empty build caches; Go modules and Debian packages are there.", writeSteps)
+	section("cold", "`berth up`, the first of all", "Empty caches: modules are downloaded and everything is compiled. Debian packages are there.", writeSteps)
 	return strings.TrimRight(w.String(), "\n")
 }
 

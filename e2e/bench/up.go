@@ -14,7 +14,7 @@ const (
 	upFresh   = "a fresh instance"
 	upRunning = "an instance that runs"
 	upStopped = "a stopped instance"
-	upCold    = "nothing compiled"
+	upCold    = "the first of all"
 )
 
 // measureUp measures `berth up` with everything compiled.
@@ -49,16 +49,16 @@ func (b *bench) recordUp(measure, what string, round int, total int64, steps []l
 	b.info.Load = ""
 }
 
-// measureCold measures the first start of all: go's build cache and Berth's are empty,
-// modules and Debian packages are there.
+// measureCold measures the first start of all: go's caches of modules and of what is
+// compiled are empty, and Berth's.
 func (b *bench) measureCold(ctx context.Context) error {
 	cache := filepath.Join(b.scratch, "cold")
 	if err := os.RemoveAll(cache); err != nil {
 		return err
 	}
 	defer os.RemoveAll(cache)
-	env := []string{"GOCACHE=" + filepath.Join(cache, "go"), "BERTH_CACHE=" + filepath.Join(cache, "berth")}
-	b.say("the first start of all, with nothing compiled")
+	env := []string{"GOMODCACHE=" + filepath.Join(cache, "modules"), "GOCACHE=" + filepath.Join(cache, "go"), "BERTH_CACHE=" + filepath.Join(cache, "berth")}
+	b.say("the first start of all, with nothing downloaded or compiled")
 	b.info.Load = load()
 	start := time.Now()
 	build := b.command(ctx, "go", "build", "-buildvcs=false", "-o", filepath.Join(cache, "bin", "berth"), "./cmd/berth")
