@@ -62,7 +62,7 @@ test: setup lint parts ## lint, unit tests, tests on a real API server, the shor
 check: generate fmt test ## everything a change must pass; fails if it rewrote a file
 	git diff --exit-code
 
-e2e: setup parts ## every scenario, each on a Berth of its own name
+e2e: setup parts ## every scenario, on instances of their own; one run at a time on a machine
 	go test $(E2E_FLAGS) ./e2e -run '$(or $(RUN),.)'
 
 bench: setup parts ## measure against peers; writes docs/benchmarks.md

@@ -45,12 +45,24 @@ func GrantedOCUs(app *v1alpha1.App) int32 {
 	return total
 }
 
+// kept is what was granted to the components that the app still asks for. What those that
+// leave have is theirs until they are gone; it is no claim to as much for others.
+func kept(app *v1alpha1.App) int32 {
+	var total int32
+	for _, status := range app.Status.Components {
+		if slices.Contains(componentNames(app.Spec.Template), status.Name) {
+			total += status.Desired * status.OCUs
+		}
+	}
+	return total
+}
+
 // CheckPlan says whether an app may have what it asks for when the tenant's other
 // apps hold inUse OCUs. To keep or to give back what was granted needs no room,
 // so that a smaller plan stops nothing that runs.
 func CheckPlan(plan *v1alpha1.Plan, app *v1alpha1.App, inUse int32) error {
 	asked := TotalOCUs(app)
-	if asked <= GrantedOCUs(app) || int64(asked)+int64(inUse) <= int64(plan.Spec.OCUs) {
+	if asked <= kept(app) || int64(asked)+int64(inUse) <= int64(plan.Spec.OCUs) {
 		return nil
 	}
 	message := fmt.Sprintf("app %s asks for %s, but the plan %s allows %s", app.Name, ocus(asked), plan.Name, ocus(plan.Spec.OCUs))

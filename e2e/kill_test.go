@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -15,55 +17,197 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	berthv1 "github.com/berth-dev/berth/api/v1alpha1"
 )
 
+// comesBack is how long a part that was killed may take to run again and to do its work:
+// each time it ends, the node waits twice as long before it starts it anew.
+const comesBack = 15 * time.Minute
+
+// part is one that is killed.
+type part struct {
+	name string
+	find func() []int
+	// serving says that the app answers while the part is away.
+	serving bool
+}
+
+// running waits until the part runs, and gives its processes.
+func (p part) running(t *testing.T) []int {
+	t.Helper()
+	var pids []int
+	eventually(t, comesBack, "the "+p.name+" running", func() (bool, string) {
+		pids = p.find()
+		return len(pids) > 0, "no process"
+	})
+	return pids
+}
+
 // TestKills: the controller, the edge and the tenant's control plane are killed while a
-// release rolls out. Everything converges, no release is lost, nothing is left over, and the
-// app answers throughout when the part that was killed is not the edge.
+// release rolls out, at moments spread over the time of a rollout, and once before there is
+// a release. Everything converges, no release is lost, nothing is left over, and the app
+// answers throughout when the part that was killed is not the edge.
 func TestKills(t *testing.T) {
 	berth.tenant(t, "kills", "small")
-	berth.apply(t, "kills", helloApp)
-	var tenant berthv1.Tenant
-	if err := berth.host.Get(t.Context(), client.ObjectKey{Name: "kills"}, &tenant); err != nil {
-		t.Fatal(err)
-	}
-	release := 1
-	for _, c := range []struct {
-		part    string
-		find    func() []int
-		serving bool
-	}{
+	// The time in which a part waits to be started again is not the release's fault.
+	berth.apply(t, "kills", "deployTimeoutSeconds: 1800\n"+helloApp)
+	cluster := clusterOf(t, "kills")
+	release := 2
+	load := startLoad(t, berth.url("hello.kills", "/"), 50)
+	rollout := undisturbed(t, release)
+	load.end(t)
+	for _, part := range []part{
 		{"controller", func() []int { return processes("/berth-controller", "") }, true},
-		{"control plane", func() []int { return processes("/vcluster", "HOSTNAME="+tenant.Status.VirtualCluster+"-0") }, true},
+		{"control plane", func() []int { return processes("/vcluster", "HOSTNAME="+cluster+"-0") }, true},
 		{"edge", func() []int { return processes("/berth-router", "") }, false},
 	} {
-		t.Run(c.part, func(t *testing.T) {
-			for n := range *kills {
+		t.Run(part.name, func(t *testing.T) {
+			inFlight := 0
+			for n := -1; n < *kills; n++ {
 				release++
-				var load *load
-				if c.serving {
-					load = startLoad(t, berth.url("hello.kills", "/"), 50)
+				if deployAndKill(t, part, release, n, rollout) == berthv1.ReleaseRollingOut {
+					inFlight++
 				}
-				deployAndKill(t, release, time.Duration(n)*200*time.Millisecond, c.find)
-				if load != nil {
-					load.end(t)
-				}
+			}
+			if inFlight == 0 {
+				t.Error("no kill came while a release rolled out")
 			}
 		})
 	}
-	var releases berthv1.ReleaseList
-	if err := berth.host.List(t.Context(), &releases, client.InNamespace(berthv1.ManagementNamespace("kills"))); err != nil {
-		t.Fatal(err)
+	want := map[string]berthv1.ReleasePhase{}
+	for n := range release {
+		want[fmt.Sprintf("hello-v%d", n+1)] = berthv1.ReleaseSuperseded
 	}
-	if len(releases.Items) != release {
-		t.Errorf("%d deploys made %d releases", release, len(releases.Items))
+	want[fmt.Sprintf("hello-v%d", release)] = berthv1.ReleaseLive
+	eventually(t, 5*time.Minute, "every deploy a release, only the last one live", func() (bool, string) {
+		diff := cmp.Diff(want, releasePhases(t, "kills"))
+		return diff == "", diff
+	})
+	eventually(t, 5*time.Minute, "one process of the last release and nothing else", func() (bool, string) {
+		return onlyProcess(t, cluster, fmt.Sprintf("v%d", release))
+	})
+	noOrphansInside(t, release)
+	noOrphansOnHost(t)
+}
+
+// versionOf is the version of the test app that a release of TestKills puts in: another
+// than that of the release before.
+func versionOf(release int) string { return strconv.Itoa(2 + release%2) }
+
+// undisturbed measures a rollout that nobody disturbs.
+func undisturbed(t *testing.T, release int) time.Duration {
+	t.Helper()
+	deployed := deployUntilDone(t, versionOf(release))
+	rolling(t, release)
+	start := time.Now()
+	waitPhase(t, release, berthv1.ReleaseLive)
+	took := time.Since(start)
+	liveAtEdge(t, release, deployed)
+	t.Logf("a rollout that nobody disturbs takes %s", took.Round(10*time.Millisecond))
+	return took
+}
+
+// deployAndKill starts a deploy, kills a part, waits until all is well, and returns the
+// release's phase at the kill. Round -1 kills as soon as the command runs; the others when
+// the release rolls out, from its beginning to nearly the end of the time that takes.
+func deployAndKill(t *testing.T, part part, release, round int, rollout time.Duration) berthv1.ReleasePhase {
+	t.Helper()
+	if part.serving {
+		load := startLoad(t, berth.url("hello.kills", "/"), 50)
+		defer load.end(t)
 	}
-	eventually(t, 2*time.Minute, "one process of the last release and nothing else", func() (bool, string) {
-		return onlyProcess(t, tenant.Status.VirtualCluster, fmt.Sprintf("v%d", release))
+	deployed := deployUntilDone(t, versionOf(release))
+	moment := "the start of the command"
+	if round >= 0 {
+		share := 95 * round / max(1, *kills-1)
+		moment = fmt.Sprintf("%d %% of the rollout", share)
+		rolling(t, release)
+		time.Sleep(rollout * time.Duration(share) / 100)
+	}
+	pids := part.running(t)
+	phase, err := phaseOf(t, release)
+	if err != nil {
+		t.Errorf("the phase at the kill: %v", err)
+	}
+	for _, pid := range pids {
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Errorf("killing %d: %v", pid, err)
+		}
+	}
+	start := time.Now()
+	liveAtEdge(t, release, deployed)
+	part.running(t)
+	t.Logf("v%d, killed at %s, in phase %q: live and at the edge %s later", release, moment, phase, time.Since(start).Round(10*time.Millisecond))
+	return phase
+}
+
+// deployUntilDone runs a deploy in the background. A command that loses its connection
+// half-way says so and is typed again, as a person would: a release that was made already
+// is not made twice.
+func deployUntilDone(t *testing.T, version string) <-chan error {
+	t.Helper()
+	done := make(chan error, 1)
+	late := time.Now().Add(comesBack)
+	ctx := t.Context()
+	go func() {
+		for {
+			out, err := berth.command("deploy", "web="+testImage(version), "-t", "kills", "-a", "hello").CombinedOutput()
+			if err == nil || ctx.Err() != nil || time.Now().After(late) {
+				done <- err
+				return
+			}
+			fmt.Fprintf(os.Stderr, "the deploy is typed again: %v: %s\n", err, out)
+			time.Sleep(time.Second)
+		}
+	}()
+	return done
+}
+
+// phaseOf is the phase of a release of TestKills, empty while there is none.
+func phaseOf(t *testing.T, release int) (berthv1.ReleasePhase, error) {
+	t.Helper()
+	var got berthv1.Release
+	key := client.ObjectKey{Namespace: berthv1.ManagementNamespace("kills"), Name: fmt.Sprintf("hello-v%d", release)}
+	err := client.IgnoreNotFound(berth.host.Get(t.Context(), key, &got))
+	return got.Status.Phase, err
+}
+
+// waitPhase waits until a release is in one of the phases.
+func waitPhase(t *testing.T, release int, phases ...berthv1.ReleasePhase) {
+	t.Helper()
+	eventually(t, comesBack, fmt.Sprintf("v%d in phase %q", release, phases), func() (bool, string) {
+		phase, err := phaseOf(t, release)
+		return slices.Contains(phases, phase), fmt.Sprintf("phase %q (%v)", phase, err)
+	})
+}
+
+// rolling waits until a release is rolling out, or has done so already.
+func rolling(t *testing.T, release int) {
+	t.Helper()
+	waitPhase(t, release, berthv1.ReleaseRollingOut, berthv1.ReleaseLive)
+}
+
+// liveAtEdge waits until a release is live, its command has ended well and its version
+// answers.
+func liveAtEdge(t *testing.T, release int, deployed <-chan error) {
+	t.Helper()
+	waitPhase(t, release, berthv1.ReleaseLive)
+	if err := <-deployed; err != nil {
+		t.Errorf("the deploy of v%d: %v", release, err)
+	}
+	eventually(t, comesBack, "the new version at the edge", func() (bool, string) {
+		response, err := berth.http.Get(berth.url("hello.kills", "/version"))
+		if err != nil {
+			return false, err.Error()
+		}
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		return err == nil && response.StatusCode == 200 && string(body) == versionOf(release), fmt.Sprintf("%s: %q", response.Status, body)
 	})
 }
 
@@ -84,51 +228,76 @@ func onlyProcess(t *testing.T, cluster, release string) (bool, string) {
 	return ok, strings.Join(seen, "; ")
 }
 
-// deployAndKill starts a deploy, kills a part a moment later, and waits for the release.
-func deployAndKill(t *testing.T, release int, after time.Duration, find func() []int) {
+// noOrphansInside waits until the tenant's cluster holds of the app what its last release
+// needs and what is kept for its predecessors, and nothing else.
+func noOrphansInside(t *testing.T, release int) {
 	t.Helper()
-	version := strconv.Itoa(2 + release%2)
-	image := testImage(version)
-	deploy := berth.command("deploy", "web="+image, "-t", "kills", "-a", "hello")
-	var out bytes.Buffer
-	deploy.Stdout, deploy.Stderr = &out, &out
-	if err := deploy.Start(); err != nil {
-		t.Fatal(err)
+	config := filepath.Join(t.TempDir(), "kubeconfig")
+	berth.berth(t, "kubeconfig", "-t", "kills", "--file", config)
+	want := []string{"ConfigMap kube-root-ca.crt", "Deployment web", "Pod", "ReplicaSet", "Service web"}
+	// A release's environment is kept until there are three newer ones.
+	for n := release - 2; n <= release; n++ {
+		want = append(want, fmt.Sprintf("Secret hello-v%d-env", n))
 	}
-	time.Sleep(after)
-	pids := find()
-	if len(pids) == 0 {
-		t.Fatal("the part to kill does not run")
-	}
-	for _, pid := range pids {
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-			t.Errorf("killing %d: %v", pid, err)
+	slices.Sort(want)
+	eventually(t, 5*time.Minute, "nothing of the app but what it needs", func() (bool, string) {
+		out, err := berth.kubectl(config, "get", "deployments,replicasets,pods,services,secrets,configmaps", "-n", "hello", "-o", "json")
+		var list struct {
+			Items []struct {
+				Kind     string
+				Metadata metav1.ObjectMeta
+				Spec     struct{ Replicas *int32 }
+			}
 		}
-	}
-	// A command that loses its connection half-way says so and is typed again, as a person
-	// would: a release that was made already is not made twice.
-	if deploy.Wait() != nil {
-		eventually(t, time.Minute, "the deploy typed again", func() (bool, string) {
-			_, errOut, code := berth.try(t, "deploy", "web="+image, "-t", "kills", "-a", "hello")
-			return code == 0, errOut
-		})
-	}
-	eventually(t, 3*time.Minute, fmt.Sprintf("release v%d live", release), func() (bool, string) {
-		var got berthv1.Release
-		key := client.ObjectKey{Namespace: berthv1.ManagementNamespace("kills"), Name: fmt.Sprintf("hello-v%d", release)}
-		if err := berth.host.Get(t.Context(), key, &got); err != nil {
-			return false, err.Error() + "; the deploy said: " + out.String()
+		if err != nil || json.Unmarshal([]byte(out), &list) != nil {
+			return false, out
 		}
-		return got.Status.Phase == berthv1.ReleaseLive, string(got.Status.Phase)
+		var got []string
+		for _, item := range list.Items {
+			switch {
+			case item.Kind == "ReplicaSet" && item.Spec.Replicas != nil && *item.Spec.Replicas == 0: // history, to go back to
+			case item.Kind == "ReplicaSet", item.Kind == "Pod": // their names are random
+				got = append(got, item.Kind)
+			default:
+				got = append(got, item.Kind+" "+item.Metadata.Name)
+			}
+		}
+		slices.Sort(got)
+		diff := cmp.Diff(want, got)
+		return diff == "", diff
 	})
-	eventually(t, time.Minute, "the new version at the edge", func() (bool, string) {
-		response, err := berth.http.Get(berth.url("hello.kills", "/version"))
-		if err != nil {
+}
+
+// noOrphansOnHost waits until every namespace of a virtual cluster and every record of
+// Helm's on the host belongs to a VirtualCluster, the record of Berth's own chart aside.
+func noOrphansOnHost(t *testing.T) {
+	t.Helper()
+	eventually(t, 5*time.Minute, "a VirtualCluster for everything of one", func() (bool, string) {
+		var namespaces corev1.NamespaceList
+		var records corev1.SecretList
+		var clusters berthv1.VirtualClusterList
+		if err := errors.Join(
+			berth.host.List(t.Context(), &namespaces), berth.host.List(t.Context(), &clusters),
+			berth.host.List(t.Context(), &records, client.MatchingLabels{"owner": "helm"}),
+		); err != nil {
 			return false, err.Error()
 		}
-		defer response.Body.Close()
-		body, err := io.ReadAll(response.Body)
-		return err == nil && response.StatusCode == 200 && string(body) == version, fmt.Sprintf("%s: %q", response.Status, body)
+		known := map[string]bool{"berth": true}
+		for _, cluster := range clusters.Items {
+			known[cluster.Name] = true
+		}
+		var orphans []string
+		for _, namespace := range namespaces.Items {
+			if id, is := strings.CutPrefix(namespace.Name, berthv1.HostNamespace("")); is && !known[id] {
+				orphans = append(orphans, "namespace "+namespace.Name)
+			}
+		}
+		for _, record := range records.Items {
+			if !known[record.Labels["name"]] {
+				orphans = append(orphans, "record "+record.Name)
+			}
+		}
+		return len(orphans) == 0 && len(records.Items) > 1, fmt.Sprintf("%d records; without a VirtualCluster: %v", len(records.Items), orphans)
 	})
 }
 
@@ -163,44 +332,6 @@ func processes(program, environment string) []int {
 func inInstance(process, instance string) bool {
 	groups, err := os.ReadFile(process + "/cgroup")
 	return err == nil && strings.Contains(string(groups), "/"+controlGroup(instance)+"/")
-}
-
-// TestControlPlaneComesBack: the control plane's process is gone and started anew; the
-// tenant's objects are all there.
-func TestControlPlaneComesBack(t *testing.T) {
-	berth.tenant(t, "comeback", "small")
-	config := filepath.Join(t.TempDir(), "kubeconfig")
-	berth.berth(t, "kubeconfig", "-t", "comeback", "--file", config)
-	if out, err := berth.kubectl(config, "create", "configmap", "kept", "--from-literal=a=b"); err != nil {
-		t.Fatalf("creating an object: %s", out)
-	}
-	var tenant berthv1.Tenant
-	if err := berth.host.Get(t.Context(), client.ObjectKey{Name: "comeback"}, &tenant); err != nil {
-		t.Fatal(err)
-	}
-	cluster := tenant.Status.VirtualCluster
-	key := client.ObjectKey{Namespace: berthv1.HostNamespace(cluster), Name: cluster + "-0"}
-	var before corev1.Pod
-	if err := berth.host.Get(t.Context(), key, &before); err != nil {
-		t.Fatal(err)
-	}
-	start := time.Now()
-	if out, err := berth.kubectl(berth.up.Kubeconfig, "delete", "pod", "-n", key.Namespace, key.Name, "--force", "--grace-period=0"); err != nil {
-		t.Fatalf("deleting the control plane's pod: %s", out)
-	}
-	// An answer counts only when the old process cannot have given it.
-	eventually(t, 2*time.Minute, "another pod of the control plane, ready", func() (bool, string) {
-		var pod corev1.Pod
-		if err := berth.host.Get(t.Context(), key, &pod); err != nil {
-			return false, err.Error()
-		}
-		return pod.UID != before.UID && ready(&pod), fmt.Sprintf("pod %s, %s, ready: %t", pod.UID, pod.Status.Phase, ready(&pod))
-	})
-	eventually(t, time.Minute, "the tenant's object", func() (bool, string) {
-		out, err := berth.kubectl(config, "get", "configmap", "kept", "-o", "jsonpath={.data.a}")
-		return err == nil && out == "b", out
-	})
-	t.Logf("answering again after %s", time.Since(start).Round(100*time.Millisecond))
 }
 
 func ready(pod *corev1.Pod) bool {

@@ -6,40 +6,54 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
+// stopLimit is how long the processes of an instance may need to end: more than the
+// half minute that `berth down` gives them.
+const stopLimit = 45 * time.Second
+
 // TestInterruptedUp: Ctrl-C and kill -9 of `berth up`, from nothing and right after each of
-// its steps, leave nothing running, and the next command removes what is left.
+// its steps but the last, "Berth itself", after which it is done. Nothing runs on, and the
+// next command, `up` or `down`, works and removes what is left.
 func TestInterruptedUp(t *testing.T) {
-	const name = "e2e-int"
+	const name = interruptedName
 	t.Cleanup(func() { berth.berth(t, "down", "--name", name, "--delete") })
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGKILL} {
 		for _, c := range []struct {
 			step string
 			args []string
+			// upAgain lets an `up` follow before the `down`.
+			upAgain bool
 		}{
-			{"Kubernetes", []string{"--bare"}},
-			{"Images into the node", []string{"--bare"}},
+			{"Kubernetes' parts", []string{"--bare"}, false},
+			{"Berth", []string{"--bare"}, false},
+			{"Images", []string{"--bare"}, false},
+			{"Kubernetes", []string{"--bare"}, false},
+			{"Images into the node", []string{"--bare"}, signal == syscall.SIGKILL},
 			// The last step of a bare `up` is the one before the chart.
-			{"DNS and storage", []string{"--pool", "1"}},
-			{"Berth's chart", []string{"--pool", "1"}},
+			{"DNS and storage", []string{"--pool", "1"}, false},
+			{"Berth's chart", []string{"--pool", "1"}, false},
 		} {
 			t.Run(fmt.Sprintf("%s after %s", signal, c.step), func(t *testing.T) {
+				before := devicesOf(t, name)
 				interruptUp(t, signal, c.step, append([]string{"up", "--name", name}, c.args...)...)
-				eventually(t, 15*time.Second, "nothing left running", func() (bool, string) {
-					left := leftOf(name)
-					return left == "", left
-				})
+				nothingLeft(t, name, before)
+				if c.upAgain {
+					canBeUsed(t, instanceUp(t, name, "--bare"))
+				}
 				berth.berth(t, "down", "--name", name, "--delete")
+				nothingLeft(t, name, before)
 				if groups := controlGroups(name); len(groups) > 0 {
 					t.Errorf("control groups left: %v", groups)
 				}
@@ -85,6 +99,66 @@ func interruptUp(t *testing.T, signal syscall.Signal, step string, args ...strin
 	}
 }
 
+// canBeUsed makes an object in an instance and reads it again.
+func canBeUsed(t *testing.T, up upResult) {
+	t.Helper()
+	c := instanceClient(t, up.Kubeconfig)
+	object := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "made", Namespace: "default"}}
+	if err := c.Create(t.Context(), object); err != nil {
+		t.Fatalf("the instance after an interrupted `up`: %v", err)
+	}
+	if err := c.Get(t.Context(), client.ObjectKeyFromObject(object), object); err != nil {
+		t.Errorf("the instance after an interrupted `up`: %v", err)
+	}
+}
+
+// nothingLeft waits until nothing of an instance runs and the machine's devices are as they
+// were before.
+func nothingLeft(t *testing.T, name string, before []string) {
+	t.Helper()
+	eventually(t, stopLimit, "nothing left running", func() (bool, string) {
+		left := leftOf(name)
+		return left == "", left
+	})
+	eventually(t, stopLimit, "loop devices, mounts and network namespaces as before", func() (bool, string) {
+		diff := cmp.Diff(before, devicesOf(t, name))
+		return diff == "", diff
+	})
+}
+
+// devicesOf lists the loop devices and mounts that name an instance's folder, and the network
+// namespaces of pods. Those have no instance in their names; every instance keeps its own
+// where the machine does not see them.
+func devicesOf(t *testing.T, name string) []string {
+	t.Helper()
+	folder := filepath.Join(berth.home, name) + "/"
+	var found []string
+	files, err := filepath.Glob("/sys/block/loop*/loop/backing_file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		// A device that goes away meanwhile has no file.
+		if backing, err := os.ReadFile(file); err == nil && strings.HasPrefix(string(backing), folder) {
+			found = append(found, file+" "+strings.TrimSpace(string(backing)))
+		}
+	}
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(mounts)) {
+		if strings.Contains(line, folder) {
+			found = append(found, strings.TrimSpace(line))
+		}
+	}
+	namespaces, err := filepath.Glob("/run/netns/cni-*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(found, namespaces...)
+}
+
 // controlGroups lists the control groups of an instance, with either version of them.
 func controlGroups(name string) []string {
 	var groups []string
@@ -104,79 +178,72 @@ func leftOf(name string) string {
 		if len(command) == 0 {
 			continue // a kernel thread, or a process that has ended
 		}
-		text := strings.ReplaceAll(string(command), "\x00", " ")
-		if strings.Contains(text, "/"+name+"/") || strings.Contains(text, "__berth-") && strings.Contains(text, " "+name+" ") || inInstance(entry, name) {
-			left = append(left, text)
+		if inInstance(entry, name) || startedBy(entry, string(command), name) {
+			left = append(left, strings.ReplaceAll(string(command), "\x00", " "))
 		}
 	}
 	return strings.Join(left, "; ")
 }
 
-// TestKilledInstance: the supervisor is killed; nothing runs on, and the next `up` brings
-// back what was there.
-func TestKilledInstance(t *testing.T) {
-	const name = "e2e-kill"
-	up := instanceUp(t, name, "--bare")
-	t.Cleanup(func() { berth.berth(t, "down", "--name", name, "--delete") })
-	c := instanceClient(t, up.Kubeconfig)
-	kept := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "kept", Namespace: "default"}}
-	if err := c.Create(t.Context(), kept); err != nil {
-		t.Fatal(err)
+// startedBy tells whether a process was started by an instance's commands: they hand its home
+// down in the environment, and the process names the instance or a path below its folder.
+// Whoever looks at that folder from outside lacks the first.
+func startedBy(process, command, instance string) bool {
+	environment, err := os.ReadFile(process + "/environ")
+	if err != nil || !slices.Contains(strings.Split(string(environment), "\x00"), "BERTH_HOME="+berth.home) {
+		return false
 	}
-	for range *kills {
-		data, err := os.ReadFile(filepath.Join(berth.home, name, "run", "supervisor.json"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var running struct{ SupervisorPID int }
-		if err := json.Unmarshal(data, &running); err != nil {
-			t.Fatal(err)
-		}
-		if err := syscall.Kill(running.SupervisorPID, syscall.SIGKILL); err != nil {
-			t.Fatal(err)
-		}
-		eventually(t, 10*time.Second, "nothing runs on", func() (bool, string) { left := leftOf(name); return left == "", left })
+	arguments := strings.Split(command, "\x00")
+	ours := len(arguments) > 2 && strings.HasPrefix(arguments[1], "__berth-") && arguments[2] == instance
+	return ours || strings.Contains(command, filepath.Join(berth.home, instance)+"/")
+}
+
+// TestKilledInstance: of a whole Berth with an app on it the supervisor and the node's first
+// process are killed in turn. Nothing runs on, and after the next `up` the app answers again.
+func TestKilledInstance(t *testing.T) {
+	const name = killedName
+	t.Cleanup(func() { berth.berth(t, "down", "--name", name, "--delete") })
+	whole := []string{"--pool", "1"}
+	kept := berth.another(t, instanceUp(t, name, whole...))
+	kept.berth(t, "tenants:create", "kept", "--plan", "small")
+	kept.apply(t, "kept", strings.Replace(helloApp, "config:\n", "    volumes:\n      data: {path: /data, size: 1Gi}\nconfig:\n", 1))
+	for n := range *kills {
+		victim := killOneOf(t, name, n)
+		eventually(t, stopLimit, "nothing runs on", func() (bool, string) { left := leftOf(name); return left == "", left })
 		start := time.Now()
-		instanceUp(t, name, "--bare")
-		t.Logf("up again after %s", time.Since(start).Round(100*time.Millisecond))
-		if err := c.Get(t.Context(), client.ObjectKeyFromObject(kept), kept); err != nil {
-			t.Errorf("what was there before the kill: %v", err)
-		}
+		kept.up = instanceUp(t, name, whole...) // its ports may be others
+		up := time.Now()
+		eventually(t, time.Minute, "the app and its configuration at the edge", func() (bool, string) {
+			ok, body := kept.answer(kept.url("hello.kept", "/env?name=GREETING"))
+			return ok && body == "ahoy", body
+		})
+		t.Logf("the %s killed: up again after %s, the app answers %s later", victim,
+			up.Sub(start).Round(100*time.Millisecond), time.Since(up).Round(100*time.Millisecond))
 	}
 }
 
-// TestSecondInstance: two instances side by side, Berth in the second by way of its
-// kubeconfig's context; the chart is upgraded and uninstalled there.
-func TestSecondInstance(t *testing.T) {
-	const name = "e2e-two"
-	up := instanceUp(t, name, "--bare")
-	t.Cleanup(func() { berth.berth(t, "down", "--name", name, "--delete") })
-	install := []string{"up", "--context", "berth-" + name, "--pool", "0"}
-	berth.berth(t, install...)
-	c := instanceClient(t, up.Kubeconfig)
-	var first corev1.Secret
-	token := client.ObjectKey{Namespace: "berth-system", Name: "berth-operator-token"}
-	if err := c.Get(t.Context(), token, &first); err != nil {
+// killOneOf kills, in turn, the supervisor of an instance and the first process of its node.
+func killOneOf(t *testing.T, name string, turn int) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(berth.home, name, "run", "supervisor.json"))
+	if err != nil {
 		t.Fatal(err)
 	}
-	berth.berth(t, install...) // an upgrade
-	var second corev1.Secret
-	if err := c.Get(t.Context(), token, &second); err != nil || string(first.Data["token"]) != string(second.Data["token"]) {
-		t.Errorf("an upgrade changes the operator's token (%v)", err)
+	var running struct{ SupervisorPID, NodePID int }
+	if err := json.Unmarshal(data, &running); err != nil {
+		t.Fatal(err)
 	}
-	command := berth.command("plans")
-	command.Env = append(command.Env, "BERTH_CONFIG="+up.CLIConfig)
-	if out, err := command.CombinedOutput(); err != nil || !strings.Contains(string(out), "small") {
-		t.Errorf("the second instance's API: %v: %s", err, out)
+	victim, pid := "supervisor", running.SupervisorPID
+	if turn%2 == 1 {
+		victim, pid = "node's first process", running.NodePID
 	}
-	berth.berth(t, "down", "--context", "berth-"+name)
-	var deployments corev1.PodList
-	eventually(t, time.Minute, "nothing of the chart", func() (bool, string) {
-		if err := c.List(t.Context(), &deployments, client.InNamespace("berth-system")); err != nil {
-			return false, err.Error()
-		}
-		return len(deployments.Items) == 0, fmt.Sprintf("%d pods", len(deployments.Items))
-	})
+	if pid <= 1 {
+		t.Fatalf("no process to kill in %s", data)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	return victim
 }
 
 func instanceUp(t *testing.T, name string, args ...string) upResult {

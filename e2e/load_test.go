@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"sort"
+	"net/url"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -16,58 +18,113 @@ func newRequest(t *testing.T, url string) (*http.Request, error) {
 	return http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 }
 
-// load is a steady stream of requests.
+// oneIn is how rare the slow requests and those on fresh connections are: one in so many
+// of each. Of 200 requests a second ten are slow, and about twenty of those are under way
+// at any time: a process that ends before it has answered all of them is noticed.
+const oneIn = 20
+
+// load is a steady stream of requests of three kinds.
 type load struct {
-	stop      func()
-	done      chan struct{}
 	start     time.Time
 	perSecond int
+	allowed   []string // the answers that count, any if there is none
+	stop      func()
+	done      chan struct{}
 
-	mu       sync.Mutex
+	mu                 sync.Mutex // of what the kinds counted
+	quick, fresh, slow *traffic
+}
+
+// traffic is what was sent of one kind, and what came of it.
+type traffic struct {
+	kind     string
+	client   *http.Client
+	url      string
+	allowed  []string
 	latency  []time.Duration
 	failures []string
 }
 
-// startLoad sends perSecond requests a second until it is stopped. A request that is not
-// answered with 200 has failed; none is tried again.
-func startLoad(t *testing.T, url string, perSecond int) *load {
+// startLoad sends perSecond requests a second until it is stopped: most on one connection
+// and answered at once, some on a connection of their own, some answered after two seconds.
+// A request that is not answered with 200 has failed, and so has one whose answer is none
+// of the allowed, if any are named. All are POST, which nobody on the way sends twice as
+// they would a GET.
+func startLoad(t *testing.T, address string, perSecond int, allowed ...string) *load {
 	t.Helper()
+	shared, ok := berth.http.Transport.(*http.Transport)
+	if !ok {
+		t.Fatalf("the scenarios' client has a %T", berth.http.Transport)
+	}
+	transport := shared.Clone()
+	transport.DisableKeepAlives = true
+	slow, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slow.Path, slow.RawQuery = "/slow", "ms=2000"
 	ctx, stop := context.WithCancel(t.Context())
-	l := &load{stop: stop, done: make(chan struct{}), start: time.Now(), perSecond: perSecond}
-	go func() {
-		defer close(l.done)
-		var running sync.WaitGroup
-		defer running.Wait()
-		ticker := time.NewTicker(time.Second / time.Duration(perSecond))
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-ticker.C:
-				running.Go(func() { l.request(url) })
-			}
-		}
-	}()
+	l := &load{
+		start: time.Now(), perSecond: perSecond, stop: stop, done: make(chan struct{}),
+		quick: &traffic{kind: "quick", client: berth.http, url: address, allowed: allowed},
+		fresh: &traffic{kind: "on a fresh connection", client: &http.Client{Timeout: berth.http.Timeout, Transport: transport}, url: address, allowed: allowed},
+		slow:  &traffic{kind: "slow", client: berth.http, url: slow.String(), allowed: []string{"done"}},
+	}
+	go l.run(ctx)
 	return l
 }
 
-func (l *load) request(url string) {
-	start := time.Now()
-	response, err := berth.http.Get(url)
-	if err == nil {
-		_, err = io.Copy(io.Discard, response.Body)
-		response.Body.Close()
-		if err == nil && response.StatusCode != http.StatusOK {
-			err = fmt.Errorf("status %s", response.Status)
+// run sends by a schedule: what a busy machine delays is sent late, not left out.
+func (l *load) run(ctx context.Context) {
+	defer close(l.done)
+	var running sync.WaitGroup
+	defer running.Wait()
+	for n := 0; ; n++ {
+		due := l.start.Add(time.Duration(n) * time.Second / time.Duration(l.perSecond))
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(time.Until(due)):
 		}
+		traffic := l.quick
+		switch n % oneIn {
+		case 0:
+			traffic = l.slow
+		case oneIn / 2:
+			traffic = l.fresh
+		}
+		running.Go(func() { l.send(traffic) })
 	}
+}
+
+func (l *load) send(what *traffic) {
+	start := time.Now()
+	err := what.request()
+	took := time.Since(start)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.latency = append(l.latency, time.Since(start))
+	what.latency = append(what.latency, took)
 	if err != nil {
-		l.failures = append(l.failures, fmt.Sprintf("%s: %v", start.Format("15:04:05.000"), err))
+		what.failures = append(what.failures, fmt.Sprintf("%s, after %s: %v", start.Format("15:04:05.000"), took.Round(time.Millisecond), err))
 	}
+}
+
+func (w *traffic) request() error {
+	response, err := w.client.Post(w.url, "text/plain", strings.NewReader("once"))
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	switch {
+	case err != nil:
+		return err
+	case response.StatusCode != http.StatusOK:
+		return fmt.Errorf("status %s: %.200q", response.Status, body)
+	case len(w.allowed) > 0 && !slices.Contains(w.allowed, string(body)):
+		return fmt.Errorf("the answer is %.200q, not one of %q", body, w.allowed)
+	}
+	return nil
 }
 
 // end stops the load and fails the scenario for every failed request. It also fails when
@@ -77,17 +134,30 @@ func (l *load) end(t *testing.T) {
 	l.stop()
 	elapsed := time.Since(l.start)
 	<-l.done
-	sent, planned := len(l.latency), int(elapsed.Seconds()*float64(l.perSecond))
+	sent, planned := 0, int(elapsed.Seconds()*float64(l.perSecond))
+	for _, traffic := range []*traffic{l.quick, l.fresh, l.slow} {
+		sent += len(traffic.latency)
+		traffic.report(t)
+	}
+	t.Logf("%d requests in %s", sent, elapsed.Round(time.Millisecond))
 	if sent*10 < planned*9 {
 		t.Errorf("only %d of %d requests were sent in %s", sent, planned, elapsed.Round(time.Millisecond))
 	}
-	if sent == 0 {
+}
+
+func (w *traffic) report(t *testing.T) {
+	t.Helper()
+	if len(w.latency) == 0 {
+		t.Errorf("no request was %s", w.kind)
 		return
 	}
-	sort.Slice(l.latency, func(i, j int) bool { return l.latency[i] < l.latency[j] })
-	at := func(quantile float64) time.Duration { return l.latency[int(quantile*float64(sent-1))] }
-	t.Logf("%d requests in %s, %d failed, p50 %s, p99 %s, longest %s", sent, elapsed.Round(time.Millisecond), len(l.failures), at(0.5), at(0.99), at(1))
-	if len(l.failures) > 0 {
-		t.Errorf("%d of %d requests failed, the first: %s", len(l.failures), sent, l.failures[0])
+	slices.Sort(w.latency)
+	at := func(quantile float64) time.Duration {
+		return w.latency[int(quantile*float64(len(w.latency)-1))].Round(10 * time.Microsecond)
+	}
+	t.Logf("%s: %d requests, %d failed, p50 %s, p99 %s, longest %s", w.kind, len(w.latency), len(w.failures), at(0.5), at(0.99), at(1))
+	if len(w.failures) > 0 {
+		t.Errorf("%s: %d of %d requests failed, the first:\n%s", w.kind, len(w.failures), len(w.latency),
+			strings.Join(w.failures[:min(3, len(w.failures))], "\n"))
 	}
 }

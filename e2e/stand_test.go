@@ -5,9 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -16,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -26,25 +25,20 @@ import (
 
 	berthv1 "github.com/berth-dev/berth/api/v1alpha1"
 	"github.com/berth-dev/berth/internal/images"
-	"github.com/berth-dev/berth/internal/parts"
 )
-
-var (
-	keep  = flag.Bool("keep", false, "leave the instance running for a look")
-	kills = flag.Int("kills", 5, "how often each scenario of kills repeats")
-)
-
-// instanceName keeps the scenarios away from an instance of the machine's user.
-const instanceName = "e2e"
 
 // stand is the running Berth that scenarios use.
 type stand struct {
-	cli  string
-	home string
-	up   upResult
-	http *http.Client
-	host client.Client
-	kube string // kubectl
+	source string
+	cli    string
+	home   string
+	up     upResult
+	roots  *x509.CertPool
+	http   *http.Client
+	host   client.Client
+	kube   string // kubectl
+	// running ends the commands that still run when the scenarios are interrupted.
+	running context.Context
 }
 
 // upResult is what `berth up --json` prints.
@@ -61,95 +55,13 @@ type upResult struct {
 	Total      int64  `json:"totalMilliseconds"`
 }
 
-var berth *stand
-
-func TestMain(m *testing.M) {
-	flag.Parse()
-	os.Exit(run(m))
-}
-
-func run(m *testing.M) int {
-	stand, err := newStand()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "bringing Berth up:", err)
-		return 1
-	}
-	berth = stand
-	code := m.Run()
-	if *keep {
-		fmt.Fprintf(os.Stderr, "left running: export BERTH_HOME=%s BERTH_CONFIG=%s KUBECONFIG=%s\n", stand.home, stand.up.CLIConfig, stand.up.Kubeconfig)
-		return code
-	}
-	if err := stand.command("down", "--name", instanceName, "--delete").Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "taking Berth down:", err)
-		return 1
-	}
-	return code
-}
-
-// newStand builds the command line and brings up a fresh instance, which it takes down
-// again when it cannot be used.
-func newStand() (*stand, error) {
-	if os.Geteuid() != 0 {
-		return nil, errors.New("the embedded cluster needs root")
-	}
-	source, err := parts.FindSource("")
-	if err != nil {
-		return nil, err
-	}
-	s := &stand{cli: filepath.Join(source, "bin", "berth"), home: "/var/lib/berth-e2e"}
-	build := exec.Command("go", "build", "-o", s.cli, "./cmd/berth")
-	build.Dir = source
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("building the command line: %w\n%s", err, out)
-	}
-	// What an earlier, killed run left is in the way of nobody but us.
-	for _, name := range []string{instanceName, "e2e-int", "e2e-kill", "e2e-two"} {
-		if out, err := s.command("down", "--name", name, "--delete").CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("removing an earlier instance %s: %w\n%s", name, err, out)
-		}
-	}
-	up := s.command("up", "--name", instanceName, "--source", source, "--pool", "1", "--json")
-	up.Stderr = os.Stderr
-	out, err := up.Output()
-	if err != nil {
-		return nil, fmt.Errorf("berth up: %w", err)
-	}
-	if err := s.prepare(source, out); err != nil {
-		if !*keep {
-			// Its state stays until the next run: the logs may say what was wrong.
-			err = errors.Join(err, s.command("down", "--name", instanceName).Run())
-		}
-		return nil, err
-	}
-	return s, nil
-}
-
-// prepare makes what scenarios need of an instance that is up, from what `up` printed.
-func (s *stand) prepare(source string, printed []byte) error {
-	if err := json.Unmarshal(printed, &s.up); err != nil {
-		return fmt.Errorf("berth up --json: %w\n%s", err, printed)
-	}
-	dir, err := parts.Build(context.Background(), parts.Options{SourceDir: source, Names: []string{"kubectl"}})
-	if err != nil {
-		return err
-	}
-	s.kube = filepath.Join(dir, "kubectl")
-	return errors.Join(s.connect(), s.pushTestApp(source))
-}
-
 // connect makes the clients that scenarios use.
 func (s *stand) connect() error {
-	ca, err := os.ReadFile(s.up.CA)
-	if err != nil {
+	s.roots = x509.NewCertPool()
+	if err := s.trust(s.up.CA); err != nil {
 		return err
 	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(ca) {
-		return fmt.Errorf("%s holds no certificate", s.up.CA)
-	}
-	s.http = s.edgeClient(&tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12})
+	s.http = s.edgeClient(&tls.Config{RootCAs: s.roots, MinVersion: tls.VersionTLS12})
 	config, err := clientcmd.BuildConfigFromFlags("", s.up.Kubeconfig)
 	if err != nil {
 		return err
@@ -161,6 +73,30 @@ func (s *stand) connect() error {
 	}
 	s.host, err = client.New(config, client.Options{Scheme: scheme})
 	return err
+}
+
+// trust lets the scenarios' client talk to an edge whose certificates this authority signs.
+func (s *stand) trust(path string) error {
+	ca, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if !s.roots.AppendCertsFromPEM(ca) {
+		return fmt.Errorf("%s holds no certificate", path)
+	}
+	return nil
+}
+
+// another makes a stand for a second instance with Berth in it, which has the test images
+// then. The load of scenarios goes through the first one's client, which must be idle now:
+// it learns to trust the edge of the other.
+func (s *stand) another(t *testing.T, up upResult) *stand {
+	t.Helper()
+	other := &stand{source: s.source, cli: s.cli, home: s.home, kube: s.kube, running: s.running, up: up}
+	if err := errors.Join(other.connect(), other.pushTestApp(), s.trust(up.CA)); err != nil {
+		t.Fatal(err)
+	}
+	return other
 }
 
 // edgeClient is a client that finds every host name at the instance's edge, since the
@@ -183,10 +119,10 @@ func (s *stand) edgeClient(config *tls.Config) *http.Client {
 func testImage(version string) string { return "registry.berth.internal/test/app:" + version }
 
 // pushTestApp makes the images that scenarios deploy.
-func (s *stand) pushTestApp(source string) error {
-	binary := filepath.Join(source, "bin", "testapp")
+func (s *stand) pushTestApp() error {
+	binary := filepath.Join(s.source, "bin", "testapp")
 	build := exec.Command("go", "build", "-o", binary, "./e2e/testapp")
-	build.Dir = source
+	build.Dir = s.source
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("building the test app: %w\n%s", err, out)
@@ -209,9 +145,11 @@ func (s *stand) pushTestApp(source string) error {
 	return nil
 }
 
-// command is a call of the command line with the instance's configuration.
+// command is a call of the command line with the instance's configuration. When the
+// scenarios are interrupted it is told to end.
 func (s *stand) command(args ...string) *exec.Cmd {
-	command := exec.Command(s.cli, args...)
+	command := exec.CommandContext(s.running, s.cli, args...)
+	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
 	command.Env = append(os.Environ(), "BERTH_HOME="+s.home, "BERTH_CONFIG="+s.up.CLIConfig)
 	return command
 }
@@ -264,6 +202,24 @@ func (s *stand) get(t *testing.T, url string) (int, string) {
 		t.Fatal(err)
 	}
 	return response.StatusCode, string(body)
+}
+
+// answer says what an address answers, and whether it is a page. Unlike get it takes no for
+// an answer.
+func (s *stand) answer(url string) (bool, string) {
+	response, err := s.http.Get(url)
+	if err != nil {
+		return false, err.Error()
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return false, err.Error()
+	}
+	if response.StatusCode != http.StatusOK {
+		return false, fmt.Sprintf("%s: %s", response.Status, body)
+	}
+	return true, string(body)
 }
 
 // url is the address of an app at the edge.

@@ -4,6 +4,8 @@ package v1alpha1
 const (
 	// Finalizer keeps an object until what it owns is gone.
 	Finalizer = "berth.dev/cleanup"
+	// FinalizerReleases keeps an App until no release of it is being applied any more.
+	FinalizerReleases = "berth.dev/releases"
 
 	// LabelTenant names the tenant an object belongs to.
 	LabelTenant = "berth.dev/tenant"

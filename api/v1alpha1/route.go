@@ -37,6 +37,10 @@ type RouteBackend struct {
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=65535
 	Port int32 `json:"port"`
+	// PortName is the port's name. A port of the service with this name is used whatever
+	// its number: a release changes the number here and there at different moments.
+	// +optional
+	PortName string `json:"portName,omitempty"`
 }
 
 // RouteStatus is whether the edge may serve the route.

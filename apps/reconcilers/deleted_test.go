@@ -63,6 +63,52 @@ func TestADeletedAppLeavesNothing(t *testing.T) {
 	}
 }
 
+func TestAnAppIsNotRemovedWhileAReleaseMayBeApplied(t *testing.T) {
+	s := running(t)
+	app := &v1alpha1.App{}
+	s.Get(s.App, app)
+	if err := s.Client.Delete(t.Context(), app); err != nil {
+		t.Fatal(err)
+	}
+	namespace := func() *corev1.Namespace {
+		found := &corev1.Namespace{}
+		s.Get(s.App, found)
+		return found
+	}
+	request := ctrl.Request{NamespacedName: client.ObjectKeyFromObject(app)}
+	if _, err := s.Apps.Reconcile(t.Context(), request); err != nil {
+		t.Fatal(err)
+	}
+	if namespace().DeletionTimestamp != nil {
+		t.Fatal("the namespace is removed before the releases let go")
+	}
+	s.Settle(s.App)
+	if namespace().DeletionTimestamp == nil {
+		t.Error("the namespace is not removed")
+	}
+}
+
+func TestTheTenantsOwnNamespaceDoesNotHoldTheAppOfItsName(t *testing.T) {
+	s := stage.New(t)
+	s.Create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.App}})
+	s.Deploy(s.App, stage.Component("ui", "ui1"))
+	s.Settle(s.App)
+	own := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: v1alpha1.HostNamespace(s.ID), Name: "own", Annotations: map[string]string{"vcluster.loft.sh/object-namespace": s.App}},
+		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "own", Image: "x"}}},
+	}
+	s.Create(own)
+	app := &v1alpha1.App{}
+	s.Get(s.App, app)
+	if err := s.Client.Delete(t.Context(), app); err != nil {
+		t.Fatal(err)
+	}
+	s.Settle(s.App)
+	if err := s.Client.Get(t.Context(), client.ObjectKeyFromObject(app), app); !apierrors.IsNotFound(err) {
+		t.Errorf("the app is still there: %v", err)
+	}
+}
+
 func TestADeletedTenantsAppsAreNotCleanedOneByOne(t *testing.T) {
 	s := running(t)
 	cluster := &v1alpha1.VirtualCluster{}

@@ -72,7 +72,7 @@ func TestAnImageBecomesALiveAppWithURLs(t *testing.T) {
 	s.Get(s.App+"-api-http", route)
 	wantRoute := v1alpha1.RouteSpec{
 		Host: "api--" + s.App + "." + s.Tenant + ".berth.localhost", Protocol: v1alpha1.ProtocolHTTP,
-		Backend: v1alpha1.RouteBackend{VirtualCluster: s.ID, Namespace: s.App, Service: "api", Port: 8080},
+		Backend: v1alpha1.RouteBackend{VirtualCluster: s.ID, Namespace: s.App, Service: "api", Port: 8080, PortName: "http"},
 	}
 	if diff := cmp.Diff(wantRoute, route.Spec); diff != "" {
 		t.Error(diff)
@@ -202,6 +202,59 @@ func TestScalingAndRestartingMakeNoRelease(t *testing.T) {
 	s.Settle(s.App)
 	if ready := condition(s, s.App, v1alpha1.ConditionReady); ready.Status != metav1.ConditionTrue {
 		t.Errorf("ready: %s", ready.Message)
+	}
+}
+
+func TestARolloutThatIsResumedLateHasItsWholeTime(t *testing.T) {
+	s := running(t)
+	s.Clusters.Away.Store(true)
+	s.Deploy(s.App, stage.Component("ui", "ui2"), stage.Component("api", "api1"))
+	s.Settle(s.App)
+	s.WantPhases(s.App, live, rollingOut)
+	// As after a controller that was killed before it noted what it applied.
+	release := s.List(s.App)[0]
+	before := release.DeepCopy()
+	delete(release.Annotations, "berth.dev/away-since")
+	if err := s.Client.Patch(t.Context(), &release, client.MergeFrom(before)); err != nil {
+		t.Fatal(err)
+	}
+	s.Clock.SetTime(s.Clock.Now().Add(time.Hour))
+	s.Clusters.Away.Store(false)
+	s.Settle(s.App)
+	s.WantPhases(s.App, live, rollingOut)
+	s.WantRunning(s.App, map[string]string{"ui": "ui2", "api": "api1"})
+}
+
+func TestWhatWasChangedByHandIsMended(t *testing.T) {
+	s := running(t)
+	if err := s.Client.Delete(t.Context(), s.Deployment(s.App, "ui")); err != nil {
+		t.Fatal(err)
+	}
+	s.Settle(s.App)
+	s.WantRunning(s.App, map[string]string{"api": "api1"})
+	s.Clock.SetTime(s.Clock.Now().Add(10 * time.Minute))
+	s.Settle(s.App)
+	s.WantRunning(s.App, map[string]string{"ui": "ui1", "api": "api1"})
+}
+
+func TestComponentsThatLeaveMakeNoRoomForOthers(t *testing.T) {
+	s := running(t)
+	s.Deploy(s.App, stage.Component("worker", "worker1"))
+	s.Change(s.App, func(app *v1alpha1.App) {
+		if err := apps.Scale(app, "worker", new(int32(stage.PlanOCUs)), nil); err != nil {
+			t.Fatal(err)
+		}
+	})
+	s.Settle(s.App)
+	s.WantPhases(s.App, live, rollingOut)
+	s.Change(s.App, func(app *v1alpha1.App) {
+		if err := apps.Scale(app, "worker", new(int32(stage.PlanOCUs+1)), nil); err != nil {
+			t.Fatal(err)
+		}
+	})
+	s.Settle(s.App)
+	if within := condition(s, s.App, v1alpha1.ConditionWithinPlan); within.Reason != v1alpha1.ReasonOverPlan {
+		t.Errorf("within plan: %+v", within)
 	}
 }
 

@@ -4,12 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -36,6 +33,8 @@ const (
 type deployer struct {
 	*bench
 	tenant string
+	// namespace of the tenant's virtual cluster on the host.
+	namespace string
 	// inside is the tenant's cluster, kubeconfig the same for kubectl.
 	inside     client.Client
 	kubeconfig string
@@ -58,13 +57,17 @@ func (b *bench) measureDeploys(ctx context.Context) error {
 	if err := d.prepare(ctx); err != nil {
 		return err
 	}
+	type side struct {
+		what string
+		work func(context.Context, int) (map[string]int64, error)
+	}
+	sides := []side{{deployNew, d.newApp}, {kubectlNew, d.kubectlNewApp}, {deployImage, d.newImage}, {kubectlImage, d.kubectlNewImage}}
 	for round := 1; round <= b.rounds; round++ {
-		for _, one := range []struct {
-			what string
-			work func(context.Context, int) (map[string]int64, error)
-		}{{deployNew, d.newApp}, {kubectlNew, d.kubectlNewApp}, {deployImage, d.newImage}, {kubectlImage, d.kubectlNewImage}} {
+		for _, one := range turns(round, sides) {
 			b.say("deploy, round %d: %s", round, one.what)
-			b.info.Load = load()
+			if err := b.quiet(ctx); err != nil {
+				return err
+			}
 			stages, err := one.work(ctx, round)
 			if err != nil {
 				return fmt.Errorf("%s: %w", one.what, err)
@@ -74,7 +77,6 @@ func (b *bench) measureDeploys(ctx context.Context) error {
 				total = stages["command"]
 			}
 			b.record(Record{Measure: "deploy", Case: one.what, Round: round, Milliseconds: total, Stages: stages})
-			b.info.Load = ""
 		}
 	}
 	_, err := output(b.berth(ctx, "tenants:delete", d.tenant, "--confirm", d.tenant))
@@ -88,7 +90,8 @@ func (d *deployer) prepare(ctx context.Context) error {
 		return err
 	}
 	id := tenant.Status.VirtualCluster
-	a, err := d.access(ctx, berthv1.HostNamespace(id), id)
+	d.namespace = berthv1.HostNamespace(id)
+	a, err := d.access(ctx, d.namespace, id)
 	if err != nil {
 		return err
 	}
@@ -107,13 +110,13 @@ func (d *deployer) prepare(ctx context.Context) error {
 	if d.manifests, err = manifests(ctx, d.inside, ourApp); err != nil {
 		return err
 	}
-	_, err = d.kubectlDeploy(ctx, theirApp)
+	_, err = d.kubectlDeploy(ctx, theirApp, theirApp)
 	return err
 }
 
 // pushed is an image by its tag, as people name it, and by its digest, as Berth writes it
-// into the manifests.
-type pushed struct{ tag, digest string }
+// into the manifests. Its app answers with its version.
+type pushed struct{ tag, digest, version string }
 
 // image pushes an image nobody has deployed.
 func (d *deployer) image(ctx context.Context) (pushed, error) {
@@ -132,7 +135,7 @@ func (d *deployer) image(ctx context.Context) (pushed, error) {
 		return pushed{}, err
 	}
 	repository := "registry.berth.internal/bench/" + d.tenant
-	p := pushed{tag: repository + ":" + version, digest: repository + "@" + digest.String()}
+	p := pushed{tag: repository + ":" + version, digest: repository + "@" + digest.String(), version: version}
 	return p, images.Push(ctx, d.up.Registry, p.tag, image)
 }
 
@@ -182,67 +185,35 @@ func (d *deployer) newImage(ctx context.Context, _ int) (map[string]int64, error
 	return d.untilAnswered(ctx, ourApp, image, "deploy", "web="+image.tag, "-t", d.tenant, "-a", ourApp)
 }
 
-// untilAnswered runs a command of berth and waits until the newest image answers at the
-// edge and the command has ended.
+// untilAnswered runs a command of berth and waits until the image answers at the edge and
+// the command has ended.
 func (d *deployer) untilAnswered(ctx context.Context, app string, image pushed, args ...string) (map[string]int64, error) {
-	url := fmt.Sprintf("https://%s.%s.%s:%d/version", app, d.tenant, d.up.Domain, d.up.HTTPSPort)
-	p := &probe{stages: map[string]int64{}, start: time.Now()}
-	done := make(chan error, 1)
-	go func() {
+	return d.timed(ctx, app, image, true, func(ctx context.Context, _ *probe) error {
 		_, err := output(d.berth(ctx, args...))
-		done <- err
-	}()
-	want := strconv.Itoa(d.images)
-	err := until(ctx, tick/2, patience, url+" answers "+want, func() (bool, error) {
-		if err := finished(done, p); err != nil {
-			return true, err
-		}
-		if !p.has("ready") && d.runs(ctx, app, image.digest) == nil {
-			p.reached("ready")
-		}
-		if got, err := d.get(ctx, url); err == nil && got == want {
-			p.reached("first")
-		}
-		return p.has("first", "command"), nil
+		return err
 	})
-	return p.stages, err
 }
 
-// get gives what a URL answers with 200.
-func (d *deployer) get(ctx context.Context, url string) (string, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return "", err
-	}
-	response, err := d.edge.Do(request)
-	if err != nil {
-		return "", err
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	if response.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("%s answers %s", url, response.Status)
-	}
-	return string(body), err
-}
-
-// kubectlNewApp applies the same manifests into a new namespace.
+// kubectlNewApp applies the same manifests into a new namespace. The edge knows nothing of
+// it and is asked for a host that is not there, as a new app of Berth is not at first.
 func (d *deployer) kubectlNewApp(ctx context.Context, round int) (map[string]int64, error) {
 	app := "benchplain" + strconv.Itoa(round)
-	stages, err := d.kubectlDeploy(ctx, app)
+	stages, err := d.kubectlDeploy(ctx, app, app)
 	if err != nil {
 		return nil, err
 	}
 	return stages, d.removeNamespace(ctx, d.inside, app)
 }
 
-// kubectlNewImage applies the manifests of the long-lived app with a new image.
+// kubectlNewImage applies the manifests of the long-lived app with a new image. The edge is
+// asked for Berth's long-lived app meanwhile.
 func (d *deployer) kubectlNewImage(ctx context.Context, _ int) (map[string]int64, error) {
-	return d.kubectlDeploy(ctx, theirApp)
+	return d.kubectlDeploy(ctx, theirApp, ourApp)
 }
 
-// kubectlDeploy runs `kubectl apply` and `kubectl rollout status` with a new image.
-func (d *deployer) kubectlDeploy(ctx context.Context, app string) (map[string]int64, error) {
+// kubectlDeploy runs `kubectl apply` and `kubectl rollout status` with a new image, while
+// the edge is asked for a host of the tenant.
+func (d *deployer) kubectlDeploy(ctx context.Context, app, host string) (map[string]int64, error) {
 	image, err := d.image(ctx)
 	if err != nil {
 		return nil, err
@@ -251,16 +222,17 @@ func (d *deployer) kubectlDeploy(ctx context.Context, app string) (map[string]in
 	if err := os.WriteFile(path, []byte(renamed(d.manifests, ourApp, app, d.firstImage.digest, image.digest)), 0o600); err != nil {
 		return nil, err
 	}
-	p := &probe{stages: map[string]int64{}, start: time.Now()}
-	if err := d.kubectl(ctx, "apply", "-f", path); err != nil {
+	stages, err := d.timed(ctx, host, image, false, func(ctx context.Context, p *probe) error {
+		if err := d.kubectl(ctx, "apply", "-f", path); err != nil {
+			return err
+		}
+		p.reached("apply")
+		return d.kubectl(ctx, "-n", app, "rollout", "status", "deployment/web")
+	})
+	if err != nil {
 		return nil, err
 	}
-	p.reached("apply")
-	if err := d.kubectl(ctx, "-n", app, "rollout", "status", "deployment/web"); err != nil {
-		return nil, err
-	}
-	p.reached("command")
-	return p.stages, d.runs(ctx, app, image.digest)
+	return stages, d.runs(ctx, app, image.digest)
 }
 
 // runs checks that an app's one process is ready with the image: that what was measured

@@ -27,7 +27,7 @@ import (
 // instance is the running Berth that is measured.
 type instance struct {
 	up   upResult
-	host client.Client
+	host client.WithWatch
 	edge *http.Client
 	// nodePID is the node's first process, whose network namespace pods are reached from.
 	nodePID, supervisorPID int
@@ -35,14 +35,12 @@ type instance struct {
 
 // upResult is what `berth up --json` prints.
 type upResult struct {
-	Domain     string                  `json:"domain"`
-	HTTPSPort  int                     `json:"httpsPort"`
-	Registry   string                  `json:"registry"`
-	CA         string                  `json:"ca"`
-	CLIConfig  string                  `json:"cliConfig"`
-	Kubeconfig string                  `json:"kubeconfig"`
-	Steps      []localcluster.StepTime `json:"steps"`
-	Total      int64                   `json:"totalMilliseconds"`
+	Domain     string `json:"domain"`
+	HTTPSPort  int    `json:"httpsPort"`
+	Registry   string `json:"registry"`
+	CA         string `json:"ca"`
+	CLIConfig  string `json:"cliConfig"`
+	Kubeconfig string `json:"kubeconfig"`
 }
 
 // command is a program run in the source tree.
@@ -73,10 +71,9 @@ func output(command *exec.Cmd) ([]byte, error) {
 }
 
 // bringUp runs `berth up` and gives what it says.
-func (b *bench) bringUp(ctx context.Context, env ...string) (upResult, error) {
+func (b *bench) bringUp(ctx context.Context) (upResult, error) {
 	var result upResult
 	command := b.berth(ctx, "up", "--name", b.name, "--source", b.source, "--pool", "1", "--json")
-	command.Env = append(command.Env, env...)
 	out, err := output(command)
 	if err != nil {
 		return result, err
@@ -132,7 +129,7 @@ func (b *bench) open() (*localcluster.Instance, error) {
 	return localcluster.Open(b.name)
 }
 
-func hostClient(kubeconfig string) (client.Client, error) {
+func hostClient(kubeconfig string) (client.WithWatch, error) {
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
 		return nil, err
@@ -142,7 +139,7 @@ func hostClient(kubeconfig string) (client.Client, error) {
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), berthv1.AddToScheme(scheme)); err != nil {
 		return nil, err
 	}
-	return client.New(config, client.Options{Scheme: scheme})
+	return client.NewWithWatch(config, client.Options{Scheme: scheme})
 }
 
 // edgeClient finds every host name at the instance's edge, since the resolver of the

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/berth-dev/berth/internal/parts"
 )
 
@@ -33,9 +35,9 @@ type options struct {
 func main() {
 	var o options
 	flag.StringVar(&o.only, "only", "up,tenant,deploy,usage", "what to measure; what an earlier run measured of the rest stays in the tables")
-	flag.IntVar(&o.rounds, "rounds", 3, "how often each comparison is repeated")
+	flag.IntVar(&o.rounds, "rounds", 3, "how often each comparison is repeated; fewer than 3 give no verdict")
 	flag.DurationVar(&o.idle, "idle", time.Minute, "how long to look at idle processes")
-	flag.BoolVar(&o.cold, "cold", false, "also measure the first start of all, with nothing downloaded or compiled (about 15 minutes on 2 cores)")
+	flag.BoolVar(&o.cold, "cold", false, "also measure the first make up of all, with nothing downloaded or compiled (about 15 minutes on 2 cores)")
 	flag.BoolVar(&o.keep, "keep", false, "leave the instance running at the end")
 	flag.BoolVar(&o.running, "running", false, "use the instance that an earlier -keep left running")
 	flag.StringVar(&o.name, "name", "bench", "name of the instance")
@@ -58,7 +60,21 @@ func run(ctx context.Context, o options) (err error) {
 			return fmt.Errorf("-only: there is no measure %q: choose from up, tenant, deploy, usage", measure)
 		}
 	}
-	b, err := newBench(ctx, o)
+	if os.Geteuid() != 0 {
+		return errors.New("the embedded cluster needs root")
+	}
+	unlock, err := lock(o.home)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	// A kubeconfig is in it.
+	scratch := filepath.Join(o.home, ".scratch")
+	if err := os.RemoveAll(scratch); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
+	b, err := newBench(ctx, o, scratch)
 	if err != nil {
 		return err
 	}
@@ -108,10 +124,7 @@ type bench struct {
 }
 
 // newBench builds what is measured with.
-func newBench(ctx context.Context, o options) (*bench, error) {
-	if os.Geteuid() != 0 {
-		return nil, errors.New("the embedded cluster needs root")
-	}
+func newBench(ctx context.Context, o options, scratch string) (*bench, error) {
 	source, err := parts.FindSource("")
 	if err != nil {
 		return nil, err
@@ -120,7 +133,7 @@ func newBench(ctx context.Context, o options) (*bench, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &bench{options: o, source: source, cli: filepath.Join(cache, "bench", "berth")}
+	b := &bench{options: o, source: source, scratch: scratch, cli: filepath.Join(cache, "bench", "berth")}
 	b.info = RunInfo{Started: time.Now().UTC().Truncate(time.Second), Commit: commit(ctx, source), Machine: machine()}
 	b.say("building the parts, the command line and the test app")
 	for _, names := range [][]string{nil, parts.Bench} {
@@ -129,7 +142,6 @@ func newBench(ctx context.Context, o options) (*bench, error) {
 			return nil, err
 		}
 	}
-	b.scratch = filepath.Join(o.home, ".scratch")
 	if err := os.MkdirAll(b.scratch, 0o700); err != nil {
 		return nil, err
 	}
@@ -155,9 +167,6 @@ func (b *bench) say(format string, args ...any) {
 // record keeps a measurement.
 func (b *bench) record(r Record) {
 	r.Run = b.info
-	if r.Run.Load == "" {
-		r.Run.Load = load()
-	}
 	b.measured = append(b.measured, r)
 }
 
@@ -197,9 +206,19 @@ func machine() string {
 	return fmt.Sprintf("%d cores, %s, Linux %s, %s", runtime.NumCPU(), memory, strings.TrimSpace(string(kernel)), runtime.Version())
 }
 
-// load is the machine's load average over a minute.
-func load() string {
-	text, _ := os.ReadFile("/proc/loadavg")
-	one, _, _ := strings.Cut(string(text), " ")
-	return one
+// lock makes sure that this run alone uses the instance of a home.
+func lock(home string) (unlock func(), err error) {
+	path := filepath.Clean(home) + ".lock"
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("-home: %w", err)
+	}
+	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		_ = file.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, fmt.Errorf("-home: another run measures in %s: wait until it has ended", home)
+		}
+		return nil, fmt.Errorf("locking %s: %w", path, err)
+	}
+	return func() { _ = file.Close() }, nil
 }

@@ -27,9 +27,6 @@ type peer struct {
 	equal, plain string
 }
 
-// embeddedOvercommit is the HostCluster's cpuOvercommit on the embedded node.
-const embeddedOvercommit = 10
-
 // newPeer prepares what `vcluster create` is given.
 func (b *bench) newPeer(ctx context.Context) (*peer, error) {
 	list := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/loft-sh/vcluster")
@@ -48,7 +45,12 @@ func (b *bench) newPeer(ctx context.Context) (*peer, error) {
 	if err := images.UnpackChart(filepath.Join(strings.TrimSpace(string(module)), "chart"), p.chart); err != nil {
 		return nil, err
 	}
-	for file, values := range map[string]map[string]any{p.equal: peerValues(true), p.plain: peerValues(false)} {
+	hosts, err := b.hostClusters(ctx)
+	if err != nil {
+		return nil, err
+	}
+	overcommit := hosts[0].Spec.CPUOvercommit
+	for file, values := range map[string]map[string]any{p.equal: peerValues(true, overcommit), p.plain: peerValues(false, overcommit)} {
 		text, err := yaml.Marshal(values)
 		if err != nil {
 			return nil, err
@@ -62,8 +64,9 @@ func (b *bench) newPeer(ctx context.Context) (*peer, error) {
 
 // peerValues are the chart's defaults but for our images, a volume and, where limits are
 // Berth's, the resources that Berth gives: the chart allows its init container a tenth of
-// a core, in which copying its binaries takes longer than all the rest.
-func peerValues(limits bool) map[string]any {
+// a core, in which copying its binaries takes longer than all the rest. The overcommit is
+// the HostCluster's.
+func peerValues(limits bool, overcommit int32) map[string]any {
 	type dict = map[string]any
 	image := func(ref string) dict {
 		registry, rest, _ := strings.Cut(ref, "/")
@@ -78,7 +81,7 @@ func peerValues(limits bool) map[string]any {
 		cpu, memory := fmt.Sprintf("%dm", tenancy.ControlPlaneCPULimitMilli), fmt.Sprint(tenancy.ControlPlaneMemoryLimit)
 		distro["resources"] = dict{"limits": dict{"cpu": cpu, "memory": "512Mi"}, "requests": dict{"cpu": "10m", "memory": "64Mi"}}
 		control["limits"] = dict{"cpu": cpu, "memory": memory, "ephemeral-storage": nil}
-		control["requests"] = dict{"cpu": fmt.Sprintf("%dm", tenancy.ControlPlaneCPURequestMilli(embeddedOvercommit)), "memory": fmt.Sprint(tenancy.ControlPlaneMemoryRequest), "ephemeral-storage": nil}
+		control["requests"] = dict{"cpu": fmt.Sprintf("%dm", tenancy.ControlPlaneCPURequestMilli(overcommit)), "memory": fmt.Sprint(tenancy.ControlPlaneMemoryRequest), "ephemeral-storage": nil}
 		dns["resources"] = dict{
 			"limits":   dict{"cpu": fmt.Sprintf("%dm", tenancy.DNSCPULimitMilli), "memory": fmt.Sprint(tenancy.DNSMemoryLimit)},
 			"requests": dict{"cpu": fmt.Sprintf("%dm", tenancy.DNSCPURequestMilli), "memory": fmt.Sprint(tenancy.DNSMemoryRequest)},

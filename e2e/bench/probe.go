@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -27,6 +28,7 @@ type probe struct {
 	namespace, name string
 
 	start  time.Time
+	mu     sync.Mutex
 	stages map[string]int64
 	client *http.Client
 	url    string
@@ -34,12 +36,16 @@ type probe struct {
 
 // reached notes the first time a stage is reached.
 func (p *probe) reached(stage string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if _, there := p.stages[stage]; !there {
 		p.stages[stage] = time.Since(p.start).Milliseconds()
 	}
 }
 
 func (p *probe) has(stages ...string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for _, stage := range stages {
 		if _, there := p.stages[stage]; !there {
 			return false
@@ -48,8 +54,15 @@ func (p *probe) has(stages ...string) bool {
 	return true
 }
 
+// times are the stages so far.
+func (p *probe) times() map[string]int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.stages)
+}
+
 // last is when the last stage was reached.
-func (p *probe) last() int64 { return slices.Max(slices.Collect(maps.Values(p.stages))) }
+func (p *probe) last() int64 { return slices.Max(slices.Collect(maps.Values(p.times()))) }
 
 // look notes what is there now and says whether all is.
 func (p *probe) look(ctx context.Context) (bool, error) {

@@ -35,14 +35,18 @@ type Record struct {
 	Run RunInfo `json:"run"`
 }
 
-// RunInfo says when and on what a measurement was made.
+// RunInfo says when and on what a measurement was made. Only one run goes on at a time, so
+// Started tells one from another.
 type RunInfo struct {
 	Started time.Time `json:"started"`
 	Commit  string    `json:"commit"`
 	Machine string    `json:"machine"`
-	// Load is the machine's load average just before the measurement: on a quiet machine it is
-	// well below the number of cores.
+	// Load is the machine's load average just before the measurement. It looks back a minute,
+	// so what was measured before is in it.
 	Load string `json:"load"`
+	// Idle is for how many of a hundred parts of the time just before it the CPUs had
+	// nothing to do.
+	Idle int `json:"idlePercent"`
 }
 
 // readRecords reads a file of JSON lines; none if there is no file.

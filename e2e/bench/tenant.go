@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -34,34 +36,47 @@ func (b *bench) measureTenants(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	type side struct {
+		what string
+		pool int32
+		make func(context.Context, string, *probe) error
+	}
+	sides := []side{
+		{tenantCold, 0, b.makeTenant},
+		{peerEqual, 0, peer.with(peer.equal)},
+		{tenantClaimed, 1, b.makeTenant},
+		{peerDefault, 0, peer.with(peer.plain)},
+	}
 	for round := 1; round <= b.rounds; round++ {
-		for _, one := range []struct {
-			what string
-			pool int32
-			make func(context.Context, string, *probe) error
-		}{
-			{tenantCold, 0, b.makeTenant},
-			{peerEqual, 0, peer.with(peer.equal)},
-			{tenantClaimed, 1, b.makeTenant},
-			{peerDefault, 0, peer.with(peer.plain)},
-		} {
+		for _, one := range turns(round, sides) {
 			if err := b.setPool(ctx, one.pool); err != nil {
 				return err
 			}
 			b.say("tenant, round %d: %s", round, one.what)
-			b.info.Load = load()
+			if err := b.quiet(ctx); err != nil {
+				return err
+			}
 			p := &probe{instance: b.instance, stages: map[string]int64{}, start: time.Now()}
 			if err := one.make(ctx, b.uniqueName(), p); err != nil {
 				return fmt.Errorf("%s: %w", one.what, err)
 			}
-			b.record(Record{Measure: "tenant", Case: one.what, Round: round, Milliseconds: p.last(), Stages: p.stages})
-			b.info.Load = ""
+			b.record(Record{Measure: "tenant", Case: one.what, Round: round, Milliseconds: p.last(), Stages: p.times()})
 			if err := b.setPool(ctx, 0); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// turns are the sides in the order of a round: every other round goes backwards, so that no
+// side always comes first.
+func turns[T any](round int, sides []T) []T {
+	sides = slices.Clone(sides)
+	if round%2 == 0 {
+		slices.Reverse(sides)
+	}
+	return sides
 }
 
 // uniqueName is a name nobody had: the names of tenants are never free again.
@@ -136,14 +151,14 @@ func (b *bench) findCluster(ctx context.Context, tenant string, p *probe) error 
 // setPool changes the size of the pool and waits until it has it and nothing is left of
 // anything else.
 func (b *bench) setPool(ctx context.Context, size int32) error {
-	var hosts berthv1.HostClusterList
-	if err := b.host.List(ctx, &hosts); err != nil {
+	hosts, err := b.hostClusters(ctx)
+	if err != nil {
 		return err
 	}
-	for i := range hosts.Items {
-		before := client.MergeFrom(hosts.Items[i].DeepCopy())
-		hosts.Items[i].Spec.Pool.Size = size
-		if err := b.host.Patch(ctx, &hosts.Items[i], before); err != nil {
+	for i := range hosts {
+		before := client.MergeFrom(hosts[i].DeepCopy())
+		hosts[i].Spec.Pool.Size = size
+		if err := b.host.Patch(ctx, &hosts[i], before); err != nil {
 			return err
 		}
 	}
@@ -173,16 +188,28 @@ func (b *bench) setPool(ctx context.Context, size int32) error {
 
 // poolSeen says whether the controller has acted on the size of the pool.
 func (b *bench) poolSeen(ctx context.Context) (bool, error) {
-	var hosts berthv1.HostClusterList
-	if err := b.host.List(ctx, &hosts); err != nil {
+	hosts, err := b.hostClusters(ctx)
+	if err != nil {
 		return false, err
 	}
-	for i := range hosts.Items {
-		if hosts.Items[i].Status.ObservedGeneration != hosts.Items[i].Generation {
+	for i := range hosts {
+		if hosts[i].Status.ObservedGeneration != hosts[i].Generation {
 			return false, nil
 		}
 	}
 	return true, nil
+}
+
+// hostClusters are the instance's, at least one.
+func (b *bench) hostClusters(ctx context.Context) ([]berthv1.HostCluster, error) {
+	var hosts berthv1.HostClusterList
+	if err := b.host.List(ctx, &hosts); err != nil {
+		return nil, err
+	}
+	if len(hosts.Items) == 0 {
+		return nil, errors.New("the instance has no HostCluster")
+	}
+	return hosts.Items, nil
 }
 
 // poolIsComplete waits for the DNS of pool members too: the pool calls a member available

@@ -31,6 +31,7 @@ type process struct {
 	pid, parent int
 	start       string
 	name        string
+	cgroup      string
 	ticks       int64
 	rss, pss    int64
 }
@@ -57,8 +58,10 @@ func (b *bench) measureUsage(ctx context.Context) error {
 	if err := b.alone(ctx, namespace); err != nil {
 		return err
 	}
+	if err := b.quiet(ctx); err != nil {
+		return err
+	}
 	b.say("usage: looking for %s", b.idle)
-	b.info.Load = load()
 	before, err := b.processes()
 	if err != nil {
 		return err
@@ -78,7 +81,6 @@ func (b *bench) measureUsage(ctx context.Context) error {
 	for _, r := range b.sum(before, after, time.Since(began), pods, namespace) {
 		b.record(r)
 	}
-	b.info.Load = ""
 	_, err = output(b.berth(ctx, "tenants:delete", name, "--confirm", name))
 	return err
 }
@@ -127,10 +129,7 @@ func (b *bench) podNamespaces(ctx context.Context) (map[string]string, error) {
 func (b *bench) sum(before, after map[int]process, took time.Duration, pods map[string]string, tenant string) []Record {
 	var records []Record
 	for pid, now := range after {
-		group, part := b.groupOf(now, pods, tenant)
-		if group == "" {
-			continue
-		}
+		group, part := b.groupOf(now, podOf(now, after), pods, tenant)
 		at := slices.IndexFunc(records, func(r Record) bool { return r.Case == group && r.Part == part })
 		if at < 0 {
 			records = append(records, Record{Measure: "usage", Case: group, Part: part})
@@ -157,14 +156,27 @@ func (b *bench) sum(before, after map[int]process, took time.Duration, pods map[
 
 var podUID = regexp.MustCompile(`pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12})`)
 
-// groupOf says whose a process is, by the pod its cgroup names.
-func (b *bench) groupOf(p process, pods map[string]string, tenant string) (group, part string) {
-	cgroup, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", p.pid))
-	if err != nil {
-		return "", "" // It has ended.
+// podOf gives the UID of the pod that a process belongs to, by its cgroup; empty for none. A
+// shim is the node's, but there for one pod: that of its children.
+func podOf(p process, all map[int]process) string {
+	if found := podUID.FindStringSubmatch(p.cgroup); found != nil {
+		return strings.ReplaceAll(found[1], "_", "-")
 	}
-	if found := podUID.FindSubmatch(cgroup); found != nil {
-		switch namespace := pods[strings.ReplaceAll(string(found[1]), "_", "-")]; namespace {
+	if !strings.HasPrefix(p.name, "containerd-shim") {
+		return ""
+	}
+	for _, child := range all {
+		if child.parent == p.pid && podUID.MatchString(child.cgroup) {
+			return podOf(child, all)
+		}
+	}
+	return ""
+}
+
+// groupOf says whose a process is.
+func (b *bench) groupOf(p process, pod string, pods map[string]string, tenant string) (group, part string) {
+	if pod != "" {
+		switch namespace := pods[pod]; namespace {
 		case tenant:
 			return groupTenant, p.name
 		case "berth-system":
@@ -232,6 +244,11 @@ func readProcess(pid int) (process, error) {
 		return process{}, fmt.Errorf("process %d has ended", pid)
 	}
 	p := process{pid: pid, start: fields[19], name: programName(dir)}
+	cgroup, err := os.ReadFile(filepath.Join(dir, "cgroup"))
+	if err != nil {
+		return process{}, err
+	}
+	p.cgroup = string(cgroup)
 	p.parent, _ = strconv.Atoi(fields[1])
 	for _, field := range fields[11:13] {
 		ticks, err := strconv.ParseInt(field, 10, 64)

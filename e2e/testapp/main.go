@@ -4,13 +4,17 @@
 //	testapp serve               answer HTTP on $PORT: /, /version, /healthz, /slow?ms=N
 //	testapp exit CODE           say why and end
 //	testapp dial NETWORK ADDR   say "connected", "refused", "timeout" or "unreachable"
-//	testapp resolve NAME        say the addresses of a name, or "not found"
+//	testapp resolve NAME [SERVER]
+//	                            say the addresses of a name, or "not found", "timeout" or
+//	                            "failed"; SERVER is a resolver's address with its port
+//	testapp listen ADDR         accept connections until standard input ends
 package main
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -21,8 +25,12 @@ import (
 	"time"
 )
 
-// dialTimeout is how long a dropped packet is waited for.
-const dialTimeout = 2 * time.Second
+const (
+	// dialTimeout is how long a dropped packet is waited for.
+	dialTimeout = 2 * time.Second
+	// resolveTimeout is how long a resolver may take.
+	resolveTimeout = 5 * time.Second
+)
 
 func main() {
 	args := os.Args[1:]
@@ -39,7 +47,12 @@ func main() {
 	case "dial":
 		fmt.Println(dial(args[1], args[2]))
 	case "resolve":
-		fmt.Println(resolve(args[1]))
+		fmt.Println(resolve(args[1], args[2:]...))
+	case "listen":
+		if err := listen(args[1]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 	default:
 		fmt.Fprintln(os.Stderr, "unknown command", args[0])
 		os.Exit(2)
@@ -50,7 +63,9 @@ func serve() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	server := &http.Server{Addr: ":" + os.Getenv("PORT"), Handler: handler(), ReadHeaderTimeout: 5 * time.Second}
+	drained := make(chan struct{})
 	go func() {
+		defer close(drained)
 		<-ctx.Done()
 		drain, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
@@ -61,6 +76,7 @@ func serve() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	<-drained // ListenAndServe returns as soon as the drain begins
 }
 
 func handler() http.Handler {
@@ -115,12 +131,45 @@ func echo(connection net.Conn) error {
 	return err
 }
 
-func resolve(name string) string {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+// resolve tells a name that does not exist from a resolver that does not answer.
+func resolve(name string, server ...string) string {
+	ctx, cancel := context.WithTimeout(context.Background(), resolveTimeout)
 	defer cancel()
-	addresses, err := net.DefaultResolver.LookupHost(ctx, name)
-	if err != nil {
-		return "not found: " + err.Error()
+	resolver := &net.Resolver{PreferGo: true}
+	if len(server) > 0 {
+		resolver.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, server[0])
+		}
 	}
-	return strings.Join(addresses, " ")
+	addresses, err := resolver.LookupHost(ctx, name)
+	var failure *net.DNSError
+	switch {
+	case err == nil:
+		return strings.Join(addresses, " ")
+	case errors.As(err, &failure) && failure.IsNotFound:
+		return "not found"
+	case errors.As(err, &failure) && failure.IsTimeout:
+		return "timeout"
+	default:
+		return "failed: " + err.Error()
+	}
+}
+
+// listen ends with whoever holds the other end of its standard input, however that ends.
+func listen(address string) error {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return err
+	}
+	go func() {
+		for {
+			connection, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_ = connection.Close()
+		}
+	}()
+	_, err = io.Copy(io.Discard, os.Stdin)
+	return err
 }

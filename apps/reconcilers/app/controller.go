@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -12,7 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
@@ -61,7 +62,7 @@ func (r *Reconciler) Register(mgr ctrl.Manager) error {
 		Owns(&v1alpha1.Release{}, changed).
 		Owns(&v1alpha1.Route{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&v1alpha1.App{}, handler.EnqueueRequestsFromMapFunc(r.blockedSiblings)).
-		Watches(&v1alpha1.Tenant{}, handler.EnqueueRequestsFromMapFunc(r.appsOfTenant), changed).
+		Watches(&v1alpha1.Tenant{}, handler.EnqueueRequestsFromMapFunc(r.appsOfTenant), builder.WithPredicates(moved)).
 		Watches(&v1alpha1.Plan{}, handler.EnqueueRequestsFromMapFunc(r.appsOfPlan), changed).
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(r.appOfPod), changed).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
@@ -77,11 +78,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if app.DeletionTimestamp != nil {
 		return result(r.finalize(ctx, app))
 	}
-	if controllerutil.AddFinalizer(app, v1alpha1.Finalizer) {
-		before := app.DeepCopy()
-		controllerutil.RemoveFinalizer(before, v1alpha1.Finalizer)
+	before := app.DeepCopy()
+	if place.AddFinalizers(app) {
 		if err := r.Client.Patch(ctx, app, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
-			return ctrl.Result{}, fmt.Errorf("adding the finalizer: %w", err)
+			return ctrl.Result{}, fmt.Errorf("adding the finalizers: %w", err)
 		}
 	}
 	// What is granted to one app depends on what its siblings have: they take turns.
@@ -89,32 +89,43 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	return result(r.reconcile(ctx, app))
 }
 
-// reconcile runs the phases and writes down what they saw.
+// reconcile runs the phases and writes down what they saw. They stop where the next has
+// nothing to stand on: without a place there is nothing, and over the plan there is no
+// new release; routes and processes are told in any case.
 func (r *Reconciler) reconcile(ctx context.Context, app *v1alpha1.App) error {
+	seen := &sight{edgePort: r.EdgePort}
+	if seen.placeErr = r.place(ctx, app, seen); seen.placeErr != nil {
+		return r.tell(ctx, app, seen)
+	}
+	if seen.planErr = r.plan(ctx, app, seen); seen.planErr == nil {
+		seen.releaseErr = r.release(ctx, app, seen)
+	}
+	if err := r.grant(ctx, app, seen); err != nil {
+		return err
+	}
+	seen.routesErr = r.routes(ctx, app, seen)
+	seen.processesErr = r.processes(ctx, app, seen)
+	return errors.Join(r.tell(ctx, app, seen), r.usage(ctx, app, seen))
+}
+
+// grant writes what the app was granted as soon as it is known, if it is news: the
+// release reconciler waits for it and need not wait for the routes.
+func (r *Reconciler) grant(ctx context.Context, app *v1alpha1.App, seen *sight) error {
 	before := app.DeepCopy()
-	seen := r.phases(ctx, app)
+	if !seen.writeGrant(app) {
+		return nil
+	}
+	return r.patchStatus(ctx, before, app)
+}
+
+// tell writes all that was seen.
+func (r *Reconciler) tell(ctx context.Context, app *v1alpha1.App, seen *sight) error {
+	before := app.DeepCopy()
 	seen.write(app)
 	if err := r.patchStatus(ctx, before, app); err != nil {
 		return err
 	}
 	return seen.next()
-}
-
-// phases stop where the next has nothing to stand on: without a place there is
-// nothing, and over the plan there is no new release; routes and processes are told
-// in any case.
-func (r *Reconciler) phases(ctx context.Context, app *v1alpha1.App) *sight {
-	seen := &sight{edgePort: r.EdgePort}
-	if seen.placeErr = r.place(ctx, app, seen); seen.placeErr != nil {
-		return seen
-	}
-	if seen.planErr = r.plan(ctx, app, seen); seen.planErr == nil {
-		seen.releaseErr = r.release(ctx, app, seen)
-	}
-	seen.routesErr = r.routes(ctx, app, seen)
-	seen.processesErr = r.processes(ctx, app, seen)
-	seen.usageErr = r.usage(ctx, app, seen)
-	return seen
 }
 
 func (r *Reconciler) patchStatus(ctx context.Context, before, app *v1alpha1.App) error {
@@ -148,6 +159,14 @@ func (r *Reconciler) blockedSiblings(ctx context.Context, object client.Object) 
 		return app.Name != object.GetName() && blocked(app)
 	})
 }
+
+// moved drops the updates of a tenant that its apps do not depend on, above all those
+// of its usage, which they write themselves.
+var moved = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+	before, ok := e.ObjectOld.(*v1alpha1.Tenant)
+	after, also := e.ObjectNew.(*v1alpha1.Tenant)
+	return !ok || !also || before.Spec.Plan != after.Spec.Plan || before.Status.VirtualCluster != after.Status.VirtualCluster
+}}
 
 func (r *Reconciler) appsOfTenant(ctx context.Context, tenant client.Object) []ctrl.Request {
 	return r.appsIn(ctx, v1alpha1.ManagementNamespace(tenant.GetName()), func(*v1alpha1.App) bool { return true })

@@ -27,7 +27,7 @@ func (r *Reconciler) finalize(ctx context.Context, app *v1alpha1.App) error {
 		return nil
 	}
 	for _, phase := range []func(context.Context, *v1alpha1.App) error{
-		r.removeRoutes, r.removeInside, r.removeRecords, r.returnUsage,
+		r.removeRoutes, r.awaitReleases, r.removeInside, r.removeRecords, r.returnUsage,
 	} {
 		if err := phase(ctx, app); err != nil {
 			return err
@@ -43,6 +43,16 @@ func (r *Reconciler) finalize(ctx context.Context, app *v1alpha1.App) error {
 
 func (r *Reconciler) removeRoutes(ctx context.Context, app *v1alpha1.App) error {
 	return r.removeAll(ctx, app, &v1alpha1.Route{}, &v1alpha1.RouteList{})
+}
+
+// awaitReleases waits until the release reconciler has said, by taking its finalizer off,
+// that it applies nothing of the app any more: what it applied after we looked would be
+// left for ever.
+func (r *Reconciler) awaitReleases(_ context.Context, app *v1alpha1.App) error {
+	if controllerutil.ContainsFinalizer(app, v1alpha1.FinalizerReleases) {
+		return steps.Wait(v1alpha1.ReasonDeleting, "The app's rollout is being stopped.", lookAgain)
+	}
+	return nil
 }
 
 // removeRecords removes releases and the Secrets with the app's values.
@@ -100,39 +110,42 @@ func (r *Reconciler) removeInside(ctx context.Context, app *v1alpha1.App) error 
 		return err
 	}
 	id := found.Cluster.Name
-	if err := r.removeNamespace(ctx, id, app.Name); err != nil {
-		if place.Away(err) && !isPolicy(err) {
-			return steps.Wait(v1alpha1.ReasonDeleting, "The tenant's cluster does not answer; the app is removed when it does.", lookAgain)
-		}
+	ours, err := r.removeNamespace(ctx, id, app.Name)
+	switch {
+	case err != nil && place.Away(err) && !isPolicy(err):
+		return steps.Wait(v1alpha1.ReasonDeleting, "The tenant's cluster does not answer; the app is removed when it does.", lookAgain)
+	case err != nil || !ours:
 		return err
 	}
 	return r.verifyHost(ctx, id, app.Name)
 }
 
-func (r *Reconciler) removeNamespace(ctx context.Context, id, app string) error {
+// removeNamespace tells also whether the namespace is ours. One that the tenant made is
+// left alone, and so is what runs in it: a release refused to use it.
+func (r *Reconciler) removeNamespace(ctx context.Context, id, app string) (ours bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, clusterTimeout)
 	defer cancel()
 	cluster, err := r.Clusters.Client(ctx, id)
 	if errors.Is(err, tenancy.ErrNoAccess) {
-		return steps.Wait(v1alpha1.ReasonDeleting, "The tenant's cluster cannot be reached; the app is removed when it can.", lookAgain)
+		return false, steps.Wait(v1alpha1.ReasonDeleting, "The tenant's cluster cannot be reached; the app is removed when it can.", lookAgain)
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	namespace := &corev1.Namespace{}
 	if err := cluster.Get(ctx, client.ObjectKey{Name: app}, namespace); err != nil {
-		return client.IgnoreNotFound(err)
+		return true, client.IgnoreNotFound(err)
 	}
 	if namespace.Labels[v1alpha1.LabelManagedBy] != v1alpha1.ManagedByBerth {
-		return nil // the tenant's own: a release refused to use it
+		return false, nil
 	}
 	if namespace.DeletionTimestamp == nil {
 		err := cluster.Delete(ctx, namespace, client.Preconditions{UID: &namespace.UID})
 		if err != nil && !apierrors.IsNotFound(err) {
-			return fmt.Errorf("deleting the app's namespace: %w", err)
+			return false, fmt.Errorf("deleting the app's namespace: %w", err)
 		}
 	}
-	return steps.Wait(v1alpha1.ReasonDeleting, "The app's processes and volumes are being removed.", time.Second)
+	return true, steps.Wait(v1alpha1.ReasonDeleting, "The app's processes and volumes are being removed.", time.Second)
 }
 
 // verifyHost makes sure that no process or volume of the app is left on the host.

@@ -39,11 +39,11 @@ func (r *Reconciler) plan(ctx context.Context, app *v1alpha1.App, seen *sight) e
 		}
 		return err
 	}
-	seen.plan = plan
 	others, err := r.othersUse(ctx, app)
 	if err != nil {
 		return err
 	}
+	seen.plan, seen.others = plan, others
 	if err := apps.CheckPlan(plan, app, others); err != nil {
 		return steps.Stall(v1alpha1.ReasonOverPlan, err)
 	}
@@ -104,20 +104,13 @@ func (r *Reconciler) othersUse(ctx context.Context, app *v1alpha1.App) (int32, e
 }
 
 // usage writes what the tenant's apps were granted into the tenant's status, and
-// nothing else of it.
+// nothing else of it. Siblings take turns, so what they had a moment ago they have now.
 func (r *Reconciler) usage(ctx context.Context, app *v1alpha1.App, seen *sight) error {
 	if seen.plan == nil {
 		return nil
 	}
-	others, err := r.othersUse(ctx, app)
-	if err != nil {
-		return err
-	}
-	mine := apps.GrantedOCUs(app)
-	if seen.planErr == nil {
-		mine = ocusOf(seen.granted)
-	}
-	return r.patchUsage(ctx, seen.tenant, v1alpha1.TenantUsage{OCUs: others + mine, PlanOCUs: seen.plan.Spec.OCUs})
+	usage := v1alpha1.TenantUsage{OCUs: seen.others + apps.GrantedOCUs(app), PlanOCUs: seen.plan.Spec.OCUs}
+	return r.patchUsage(ctx, seen.tenant, usage)
 }
 
 func (r *Reconciler) patchUsage(ctx context.Context, tenant *v1alpha1.Tenant, usage v1alpha1.TenantUsage) error {
@@ -131,12 +124,4 @@ func (r *Reconciler) patchUsage(ctx context.Context, tenant *v1alpha1.Tenant, us
 		return fmt.Errorf("writing the tenant's usage: %w", err)
 	}
 	return nil
-}
-
-func ocusOf(formation []v1alpha1.ComponentFormation) int32 {
-	var total int32
-	for _, entry := range formation {
-		total += entry.Count * entry.OCUs
-	}
-	return total
 }

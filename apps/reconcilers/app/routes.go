@@ -123,7 +123,8 @@ func routeFor(app *v1alpha1.App, host apps.Host, tenant *v1alpha1.Tenant) *v1alp
 		Spec: v1alpha1.RouteSpec{
 			Host: host.Name, Protocol: protocol, Maintenance: app.Spec.Maintenance,
 			Backend: v1alpha1.RouteBackend{
-				VirtualCluster: tenant.Status.VirtualCluster, Namespace: app.Name, Service: host.Component, Port: host.Port.Port,
+				VirtualCluster: tenant.Status.VirtualCluster, Namespace: app.Name, Service: host.Component,
+				Port: host.Port.Port, PortName: host.Port.Name,
 			},
 		},
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/berth-dev/berth/api/v1alpha1"
 	"github.com/berth-dev/berth/apps"
@@ -24,12 +25,15 @@ type sight struct {
 	hosts    []apps.Host
 	ready    map[string]int32
 
-	placeErr, planErr, releaseErr, routesErr, processesErr, usageErr error
+	// others is what the tenant's other apps were granted.
+	others int32
+
+	placeErr, planErr, releaseErr, routesErr, processesErr error
 }
 
 // next is what the reconciler does now.
 func (s *sight) next() error {
-	return errors.Join(s.placeErr, s.planErr, s.releaseErr, s.routesErr, s.processesErr, s.usageErr)
+	return errors.Join(s.placeErr, s.planErr, s.releaseErr, s.routesErr, s.processesErr)
 }
 
 // blocked says whether an app waits for what another one has.
@@ -64,6 +68,45 @@ func (s *sight) write(app *v1alpha1.App) {
 	if conditions.IsTrue(status.Conditions, generation, v1alpha1.ConditionReady) {
 		s.writeReady(app)
 	}
+}
+
+// writeGrant writes what the release reconciler waits for, if the app's generation is new
+// or what it may have has changed: the rest of the status stays.
+func (s *sight) writeGrant(app *v1alpha1.App) bool {
+	if s.planErr != nil || s.granted == nil {
+		return false
+	}
+	known := map[string]v1alpha1.ComponentStatus{}
+	for _, component := range app.Status.Components {
+		known[component.Name] = component
+	}
+	same := len(known) == len(s.granted) && observed(app, v1alpha1.ConditionWithinPlan)
+	components := make([]v1alpha1.ComponentStatus, 0, len(s.granted))
+	for _, entry := range s.granted {
+		component := known[entry.Name]
+		same = same && component.Desired == entry.Count && component.OCUs == entry.OCUs
+		component.Name, component.Desired, component.OCUs = entry.Name, entry.Count, entry.OCUs
+		component.Ready = min(component.Ready, component.Desired)
+		components = append(components, component)
+	}
+	if same {
+		return false
+	}
+	app.Status.Components = components
+	conditions.Initialize(&app.Status.Conditions, app.Generation,
+		v1alpha1.ConditionWithinPlan, v1alpha1.ConditionReleaseCreated, v1alpha1.ConditionRouted)
+	set(app, v1alpha1.ConditionWithinPlan, nil, s.planWords(app))
+	return true
+}
+
+// observed says whether a condition is about the app's present spec.
+func observed(app *v1alpha1.App, condition string) bool {
+	for _, c := range app.Status.Conditions {
+		if c.Type == condition {
+			return c.ObservedGeneration == app.Generation && c.Status != metav1.ConditionUnknown
+		}
+	}
+	return false
 }
 
 // set writes a condition from a phase's error; without one it is True.

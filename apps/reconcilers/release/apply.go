@@ -3,9 +3,12 @@ package release
 import (
 	"context"
 	"fmt"
+	"slices"
 
+	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -15,33 +18,61 @@ import (
 	"github.com/berth-dev/berth/apps/render"
 )
 
+// parallel is how many objects are applied at once: a round trip to a tenant's API server
+// is mostly waiting.
+const parallel = 4
+
 // apply renders the target and applies it, all of it, in the order in which the
 // objects need each other. Doing it twice changes nothing.
 func (r *Reconciler) apply(ctx context.Context, work *work, cluster client.Client) error {
-	secrets, err := r.secrets(ctx, work)
+	objects, err := r.render(ctx, work)
 	if err != nil {
 		return err
 	}
-	objects := render.Render(render.Input{
-		App: work.app, Release: work.target, Formation: work.formation, Revisions: work.revisions,
-		Secrets: secrets, CPUOvercommit: work.place.Host.Spec.CPUOvercommit,
-	})
-	if err := applyNamespace(ctx, cluster, objects.Namespace); err != nil {
+	if err := applyNamespace(ctx, cluster, objects.Namespace, work.target.Spec.Version == 1); err != nil {
 		return err
 	}
-	for _, claim := range objects.Claims {
-		if err := keepSize(ctx, cluster, claim); err != nil {
-			return err
-		}
+	needed := slices.Concat([]client.Object{serviceAccount(work.app.Name)}, objects.Environment, objects.Claims, objects.Services)
+	if err := applyAll(ctx, cluster, needed); err != nil {
+		return err
 	}
-	for _, group := range [][]client.Object{objects.Environment, objects.Claims, objects.Services, objects.Deployments} {
-		for _, object := range group {
-			if err := applyObject(ctx, cluster, object); err != nil {
+	return applyAll(ctx, cluster, objects.Deployments)
+}
+
+// applyAll applies objects that do not need each other, side by side.
+func applyAll(ctx context.Context, cluster client.Client, objects []client.Object) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallel)
+	for _, object := range objects {
+		group.Go(func() error {
+			if err := keepSize(ctx, cluster, object); err != nil {
 				return err
 			}
-		}
+			return applyObject(ctx, cluster, object)
+		})
 	}
-	return nil
+	return group.Wait()
+}
+
+// serviceAccount is the one that every namespace gets a moment after it was made. Pods that
+// come before it wait for it; made along with the namespace, it is there.
+func serviceAccount(namespace string) *corev1.ServiceAccount {
+	return &corev1.ServiceAccount{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ServiceAccount"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "default"},
+	}
+}
+
+// render makes the target's objects.
+func (r *Reconciler) render(ctx context.Context, work *work) (render.Objects, error) {
+	secrets, err := r.secrets(ctx, work)
+	if err != nil {
+		return render.Objects{}, err
+	}
+	return render.Render(render.Input{
+		App: work.app, Release: work.target, Formation: work.formation, Revisions: work.revisions,
+		Secrets: secrets, CPUOvercommit: work.place.Host.Spec.CPUOvercommit,
+	}), nil
 }
 
 // secrets reads the values that the release names, from the management cluster.
@@ -62,8 +93,15 @@ func (r *Reconciler) secrets(ctx context.Context, work *work) (map[string][]byte
 }
 
 // applyNamespace refuses to take over a namespace that the tenant made by hand: with
-// the app, everything in it would be deleted one day.
-func applyNamespace(ctx context.Context, cluster client.Client, namespace *corev1.Namespace) error {
+// the app, everything in it would be deleted one day. For a first release it is most
+// likely not there.
+func applyNamespace(ctx context.Context, cluster client.Client, namespace *corev1.Namespace, first bool) error {
+	if first {
+		err := cluster.Create(ctx, namespace.DeepCopy(), client.FieldOwner(fieldOwner))
+		if err == nil || !apierrors.IsAlreadyExists(err) {
+			return err
+		}
+	}
 	there := &corev1.Namespace{}
 	err := cluster.Get(ctx, client.ObjectKeyFromObject(namespace), there)
 	switch {

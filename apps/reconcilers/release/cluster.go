@@ -35,10 +35,8 @@ func (r *Reconciler) inside(ctx context.Context, work *work, visit func(context.
 	switch {
 	case errors.As(err, &ours):
 		return ours.error
-	case err == nil, place.Refused(err):
+	case err == nil, place.Refused(err), isPolicy(err):
 		return errors.Join(err, r.back(ctx, work))
-	case steps.Judge(err).Err == nil:
-		return err
 	case errors.Is(err, tenancy.ErrNoAccess), place.Away(err):
 		return r.away(ctx, work)
 	default:
@@ -55,6 +53,9 @@ func (r *Reconciler) visit(ctx context.Context, work *work, visit func(context.C
 	}
 	return visit(ctx, cluster)
 }
+
+// isPolicy says whether an error already tells what happens next.
+func isPolicy(err error) bool { return steps.Judge(err).Err == nil }
 
 // judged says whether the target has a clock that must be stopped and started.
 func judged(work *work) bool { return work.target != nil && !apps.Proven(work.target) }

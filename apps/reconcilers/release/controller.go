@@ -2,6 +2,7 @@ package release
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -11,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
@@ -47,6 +49,7 @@ type Options struct {
 type Reconciler struct {
 	Options
 	metrics *collectors
+	sweeps  sweeps
 }
 
 // New makes a Reconciler.
@@ -96,21 +99,47 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	if app.DeletionTimestamp != nil {
-		return ctrl.Result{}, nil // the app's own reconciler removes everything
+		r.sweeps.forget(request.NamespacedName)
+		return ctrl.Result{}, r.letGo(ctx, app)
 	}
 	judged := steps.Judge(r.reconcile(ctx, app))
+	if judged.RequeueAfter == 0 {
+		judged.RequeueAfter = sweepEvery
+	}
 	return ctrl.Result{RequeueAfter: judged.RequeueAfter}, judged.Err
+}
+
+// letGo says that nothing of the app is applied any more; the app's own reconciler removes
+// everything. There is one pass at a time for each app, and whoever has seen the deletion
+// once sees it in every later pass.
+func (r *Reconciler) letGo(ctx context.Context, app *v1alpha1.App) error {
+	before := app.DeepCopy()
+	if !controllerutil.RemoveFinalizer(app, v1alpha1.FinalizerReleases) {
+		return nil
+	}
+	err := r.Client.Patch(ctx, app, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("letting the app go: %w", err)
+	}
+	return nil
 }
 
 func (r *Reconciler) reconcile(ctx context.Context, app *v1alpha1.App) error {
 	// The cache is good enough to see that nothing is to be done: what it does not
 	// know yet comes with an event of its own.
 	work, err := r.look(ctx, r.Client, app)
-	if err != nil || work == nil || work.settled() {
+	if err != nil || work == nil {
 		return err
+	}
+	sweep := work.settled() && r.sweeps.due(client.ObjectKeyFromObject(app), r.Clock.Now())
+	if work.settled() && !sweep {
+		return nil
 	}
 	if work, err = r.look(ctx, r.Reader, app); err != nil || work == nil {
 		return err
+	}
+	if sweep && work.settled() {
+		return r.mend(ctx, work)
 	}
 	if err := r.retire(ctx, work); err != nil {
 		return err
@@ -154,12 +183,17 @@ func (r *Reconciler) rollOut(ctx context.Context, work *work) error {
 		return err
 	}
 	var seen *observation
+	var held error
 	err := r.inside(ctx, work, func(ctx context.Context, cluster client.Client) error {
 		if work.target.Annotations[annotationApplied] != work.hash {
 			if err := r.apply(ctx, work, cluster); err != nil {
+				if isPolicy(err) {
+					held = err
+				}
 				return err
 			}
-			if err := r.annotate(ctx, work.target, annotationApplied, work.hash); err != nil {
+			err := errors.Join(r.annotate(ctx, work.target, annotationApplied, work.hash), r.restartClock(ctx, work))
+			if err != nil {
 				return outside{err}
 			}
 		}
@@ -169,10 +203,12 @@ func (r *Reconciler) rollOut(ctx context.Context, work *work) error {
 		}
 		return r.prune(ctx, work, cluster)
 	})
-	if place.Refused(err) {
+	switch {
+	case held != nil:
+		return r.hold(ctx, work, held)
+	case place.Refused(err):
 		return r.fail(ctx, work, refused(err))
-	}
-	if err != nil {
+	case err != nil:
 		return err
 	}
 	return r.judge(ctx, work, seen)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -12,7 +13,12 @@ import (
 
 	"github.com/berth-dev/berth/api/v1alpha1"
 	"github.com/berth-dev/berth/apps"
+	"github.com/berth-dev/berth/apps/reconcilers/internal/place"
+	"github.com/berth-dev/berth/internal/steps"
 )
+
+// countPause is the pause while only the numbers of deployments are behind.
+const countPause = 100 * time.Millisecond
 
 // observation is what is seen of a rollout, one entry for each component.
 type observation struct{ components []apps.Rollout }
@@ -20,6 +26,27 @@ type observation struct{ components []apps.Rollout }
 func (o *observation) complete() bool {
 	for i := range o.components {
 		if !o.components[i].Complete() {
+			return false
+		}
+	}
+	return true
+}
+
+// onlyCounting says that all processes are ready and that only the numbers of the
+// deployments are behind, which they are for a moment.
+func (o *observation) onlyCounting() bool {
+	for i := range o.components {
+		rollout := &o.components[i]
+		if rollout.Complete() {
+			continue
+		}
+		ready := int32(0)
+		for j := range rollout.Pods {
+			if place.Ready(&rollout.Pods[j]) {
+				ready++
+			}
+		}
+		if ready < rollout.Formation.Count || rollout.Deployment == nil || rollout.Deployment.Spec.MinReadySeconds > 0 {
 			return false
 		}
 	}
@@ -117,7 +144,27 @@ func (r *Reconciler) judge(ctx context.Context, work *work, seen *observation) e
 	if err := r.writeStatus(ctx, work.target, progressing(message)); err != nil {
 		return err
 	}
+	if seen.onlyCounting() {
+		return steps.Wait(v1alpha1.ReasonProgressing, message, countPause)
+	}
 	return wait(message)
+}
+
+// hold waits for what in the tenant's cluster keeps the release from being applied, as long
+// as a release may take.
+func (r *Reconciler) hold(ctx context.Context, work *work, why error) error {
+	judged := steps.Judge(why)
+	if left, timeout := r.timeLeft(work); left <= 0 {
+		return r.fail(ctx, work, &apps.Explanation{ReleaseFailure: v1alpha1.ReleaseFailure{
+			Reason:  v1alpha1.ReasonTimedOut,
+			Message: fmt.Sprintf("%s It was waited for, for %s.", judged.Message, timeout),
+			Hint:    "Find out what holds it with kubectl, and deploy again.",
+		}})
+	}
+	if err := r.writeStatus(ctx, work.target, heldUp(judged.Message)); err != nil {
+		return err
+	}
+	return why
 }
 
 // succeed writes that the release is live. What it replaced becomes superseded at the

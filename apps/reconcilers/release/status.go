@@ -50,6 +50,13 @@ func rollingOut(now metav1.Time) change {
 	}
 }
 
+// heldUp tells what keeps a release from being applied.
+func heldUp(message string) change {
+	return func(status *v1alpha1.ReleaseStatus, generation int64) {
+		conditions.Set(&status.Conditions, generation, v1alpha1.ConditionApplied, false, v1alpha1.ReasonProgressing, message)
+	}
+}
+
 // progressing tells what a rollout waits for.
 func progressing(message string) change {
 	return func(status *v1alpha1.ReleaseStatus, generation int64) {

@@ -60,7 +60,8 @@ func (r *Reconciler) look(ctx context.Context, reader client.Reader, app *v1alph
 	}
 	apps.NewestFirst(found.Items)
 	w := &work{app: app, releases: found.Items, target: apps.Target(found.Items)}
-	if w.place, err = place.Find(ctx, reader, app.Namespace); err != nil {
+	// Where a tenant runs changes rarely, and with an event of its own.
+	if w.place, err = place.Find(ctx, r.Client, app.Namespace); err != nil {
 		return nil, err
 	}
 	w.hash = withdrawn
@@ -169,6 +170,19 @@ func (r *Reconciler) start(ctx context.Context, work *work) error {
 		}
 	}
 	return r.writeStatus(ctx, target, rollingOut(r.now()))
+}
+
+// restartClock gives a release its whole time when it is applied long after its rollout
+// began: again, for another formation, or by a controller that was away meanwhile.
+func (r *Reconciler) restartClock(ctx context.Context, work *work) error {
+	began := work.target.Status.StartedAt
+	if began == nil || r.Clock.Now().Sub(began.Time) < clusterTimeout {
+		return nil
+	}
+	if err := r.annotate(ctx, work.target, annotationAway, "", annotationAwaySince, ""); err != nil {
+		return err
+	}
+	return r.writeStatus(ctx, work.target, rollingOut(r.now()))
 }
 
 // timeLeft is how long the target may still take, not counting the time in which

@@ -72,7 +72,7 @@ func (b *backends) addresses(backend v1alpha1.RouteBackend) []string {
 	if service == nil {
 		return nil
 	}
-	portName, ok := portNamed(service, backend.Port)
+	portName, ok := portOf(service, backend)
 	if !ok {
 		return nil
 	}
@@ -107,15 +107,22 @@ func (b *backends) addresses(backend v1alpha1.RouteBackend) []string {
 	return slices.Compact(ready)
 }
 
-// portNamed is the name of a service's port; slices know ports by name.
-func portNamed(service *corev1.Service, number int32) (string, bool) {
+// portOf is the name of the service's port that a backend means: the one of that name,
+// else the one of that number. Slices know ports by name.
+func portOf(service *corev1.Service, backend v1alpha1.RouteBackend) (name string, ok bool) {
 	for i := range service.Spec.Ports {
 		p := &service.Spec.Ports[i]
-		if p.Port == number && (p.Protocol == corev1.ProtocolTCP || p.Protocol == "") {
+		if p.Protocol != corev1.ProtocolTCP && p.Protocol != "" {
+			continue
+		}
+		if backend.PortName != "" && p.Name == backend.PortName {
 			return p.Name, true
 		}
+		if p.Port == backend.Port {
+			name, ok = p.Name, true
+		}
 	}
-	return "", false
+	return name, ok
 }
 
 func slicePort(slice *discoveryv1.EndpointSlice, name string) string {

@@ -168,6 +168,32 @@ func TestEndpointsThatMayBeAsked(t *testing.T) {
 	}
 }
 
+func TestAPortIsFoundByItsNameWhileItsNumberChanges(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		number   int32
+		portName string
+		want     []string
+	}{
+		"by number":                              {tabletest.ServicePort, "", []string{address1}},
+		"by name, with the number not yet there": {tabletest.ServicePort + 1, "http", []string{address1}},
+		"by number, with the name not yet there": {tabletest.ServicePort, "web", []string{address1}},
+		"by neither":                             {tabletest.ServicePort + 1, "web", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sources := one(address1)
+			backend := &sources.Routes[0].Spec.Backend
+			backend.Port, backend.PortName = test.number, test.portName
+			tbl := newTable()
+			tbl.Replace(sources)
+			if diff := cmp.Diff(test.want, addressesOf(t, tbl, shop)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
 // A tenant's cluster-admin can write Services, Endpoints and EndpointSlices with any
 // address in them, and vCluster copies them to the host.
 func TestAddressesATenantWroteAreNeverUsed(t *testing.T) {

@@ -3,7 +3,9 @@ package place
 import (
 	"context"
 	"errors"
+	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
@@ -19,7 +21,7 @@ func Away(err error) bool {
 	if !errors.As(err, &answer) {
 		return true
 	}
-	return apierrors.IsServiceUnavailable(err) || apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err) ||
+	return passing(err) || apierrors.IsServiceUnavailable(err) || apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err) ||
 		apierrors.IsTooManyRequests(err) || apierrors.IsInternalError(err) || apierrors.IsUnauthorized(err) ||
 		answer.Status().Code >= 500
 }
@@ -27,5 +29,12 @@ func Away(err error) bool {
 // Refused says whether an API server clearly refused an object, so that sending it
 // again cannot help.
 func Refused(err error) bool {
-	return apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err)
+	return !passing(err) && (apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err))
+}
+
+// passing says whether a refusal is about the moment: a namespace that is being removed,
+// an API server whose admission has not seen all it needs yet.
+func passing(err error) bool {
+	return apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) ||
+		apierrors.IsForbidden(err) && strings.Contains(err.Error(), "not yet ready to handle request")
 }
