@@ -60,6 +60,22 @@ func AppSurge(app *v1alpha1.App) int32 {
 	return sum
 }
 
+// AppLeaving is how many OCUs the components hold that run and that the template
+// lacks. They leave only once those that take their place run.
+func AppLeaving(app *v1alpha1.App) int32 {
+	stays := map[string]bool{}
+	for _, f := range Formation(app) {
+		stays[f.Name] = true
+	}
+	var sum int32
+	for _, c := range app.Status.Components {
+		if !stays[c.Name] {
+			sum += c.Desired * c.OCUs
+		}
+	}
+	return sum
+}
+
 // Formation is how an app's components run, one entry for each component of its
 // template in the template's order.
 func Formation(app *v1alpha1.App) []v1alpha1.ComponentFormation {

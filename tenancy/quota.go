@@ -35,22 +35,27 @@ func ControlPlaneCPURequestMilli(cpuOvercommit int32) int64 {
 // that ended.
 const countPods corev1.ResourceName = "count/pods"
 
-// What a container that names no other may write to its host's disk: its logs, its own
-// layer and emptyDirs.
-const ephemeralStorageLimit = 2 << 30
+// What a container may write to its host's disk, in its logs, its own layer and
+// emptyDirs: when it says nothing, and at most.
+const (
+	ephemeralStorageLimit = 2 << 30
+	ephemeralStorageMax   = 8 << 30
+)
 
 // RunOCUs is how much one-off processes may use on top of the plan.
 const RunOCUs = 2
 
 // Headroom is how many OCUs the namespace's quota has on top of the plan: what the
-// largest app needs to roll out while everything else runs, and one-off processes. It
-// is at most the plan once more.
+// largest app needs to roll out while everything else runs, what components hold until
+// those that take their place run, and one-off processes. It is at most the plan once
+// more.
 func Headroom(plan *v1alpha1.Plan, apps []v1alpha1.App) int32 {
-	var surge int32
+	var surge, leaving int32
 	for i := range apps {
 		surge = max(surge, AppSurge(&apps[i]))
+		leaving += AppLeaving(&apps[i])
 	}
-	return min(surge+RunOCUs, max(plan.Spec.OCUs, RunOCUs))
+	return min(surge+leaving+RunOCUs, max(plan.Spec.OCUs, RunOCUs))
 }
 
 // Quota is what the pods in vc-<id> may use together: the plan, the headroom and the
@@ -92,7 +97,7 @@ func Quota(plan *v1alpha1.Plan, headroom, cpuOvercommit int32) corev1.ResourceLi
 
 // ContainerDefaults are the limits and requests of a container that names none: one
 // OCU, as for a component without a formation, and a bound on what it writes to its
-// host's disk.
+// host's disk. Only that bound has a maximum: the quota holds the others.
 func ContainerDefaults(cpuOvercommit int32) corev1.LimitRangeItem {
 	one := Resources(1, cpuOvercommit)
 	one.Limits[corev1.ResourceEphemeralStorage] = *resource.NewQuantity(ephemeralStorageLimit, resource.BinarySI)
@@ -103,5 +108,8 @@ func ContainerDefaults(cpuOvercommit int32) corev1.LimitRangeItem {
 		Type:           corev1.LimitTypeContainer,
 		Default:        one.Limits,
 		DefaultRequest: one.Requests,
+		Max: corev1.ResourceList{
+			corev1.ResourceEphemeralStorage: *resource.NewQuantity(ephemeralStorageMax, resource.BinarySI),
+		},
 	}
 }

@@ -167,6 +167,9 @@ func TestAContainerWithoutLimitsMayFillItsHostsDiskOnlySoFar(t *testing.T) {
 	if limit.Cmp(resource.MustParse("2Gi")) != 0 {
 		t.Errorf("the limit is %s, want 2Gi", limit.String())
 	}
+	if most := item.Max[corev1.ResourceEphemeralStorage]; most.Cmp(resource.MustParse("8Gi")) != 0 {
+		t.Errorf("at most it is %s, want 8Gi", most.String())
+	}
 	if _, said := item.DefaultRequest[corev1.ResourceEphemeralStorage]; !said || !request.IsZero() {
 		t.Errorf("the request is %s (said: %t), want 0 and said", request.String(), said)
 	}
@@ -180,19 +183,32 @@ func TestTheHeadroomIsTheLargestRolloutAndNeverMoreThanThePlanAgain(t *testing.T
 	web := []v1alpha1.Component{{Name: "web"}}
 	small := app(web, v1alpha1.ComponentFormation{Name: "web", Count: 1, OCUs: 3})
 	huge := app(web, v1alpha1.ComponentFormation{Name: "web", Count: 1, OCUs: 100})
+	renamed := small
+	renamed.Status.Components = []v1alpha1.ComponentStatus{{Name: "front", Desired: 1, OCUs: 2}, {Name: "web", Desired: 1, OCUs: 3}}
 	for name, test := range map[string]struct {
 		apps []v1alpha1.App
 		want int32
 	}{
-		"no app: runs alone":         {nil, RunOCUs},
-		"the largest app, not all":   {[]v1alpha1.App{small, small}, 3 + RunOCUs},
-		"at most the plan once more": {[]v1alpha1.App{huge}, 10},
+		"no app: runs alone":             {nil, RunOCUs},
+		"the largest app, not all":       {[]v1alpha1.App{small, small}, 3 + RunOCUs},
+		"at most the plan once more":     {[]v1alpha1.App{huge}, 10},
+		"what leaves when its heir runs": {[]v1alpha1.App{renamed}, 3 + 2 + RunOCUs},
+		"what leaves adds up over apps":  {[]v1alpha1.App{renamed, renamed}, 3 + 2 + 2 + RunOCUs},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := Headroom(plan, test.apps); got != test.want {
 				t.Errorf("%d, want %d", got, test.want)
 			}
 		})
+	}
+}
+
+func TestAComponentThatFillsThePlanCanBeRenamed(t *testing.T) {
+	plan := &v1alpha1.Plan{Spec: v1alpha1.PlanSpec{OCUs: 20, MaxPods: 20}}
+	renamed := app([]v1alpha1.Component{{Name: "new"}}, v1alpha1.ComponentFormation{Name: "new", Count: 4, OCUs: 5})
+	renamed.Status.Components = []v1alpha1.ComponentStatus{{Name: "old", Desired: 4, OCUs: 5}}
+	if room, want := plan.Spec.OCUs+Headroom(plan, []v1alpha1.App{renamed}), int32(4*5+4*5); room < want {
+		t.Errorf("there is room for %d OCUs, want %d", room, want)
 	}
 }
 

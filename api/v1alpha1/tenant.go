@@ -21,7 +21,7 @@ type TenantSpec struct {
 	Region string `json:"region,omitempty"`
 }
 
-// TenantUsage is what the tenant's apps ask for, against its plan.
+// TenantUsage is what the tenant's apps were granted, against its plan.
 type TenantUsage struct {
 	// OCUs is the sum over all components of OCUs times count.
 	// +optional

@@ -9,7 +9,6 @@ import (
 	_ "github.com/containernetworking/plugins/plugins/ipam/host-local"
 	_ "github.com/containernetworking/plugins/plugins/main/loopback"
 	_ "github.com/containernetworking/plugins/plugins/main/ptp"
-	_ "github.com/containernetworking/plugins/plugins/meta/portmap"
 	_ "github.com/coredns/coredns"
 	_ "github.com/distribution/distribution/v3/cmd/registry"
 	_ "github.com/k3s-io/kine"

@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -27,35 +25,8 @@ func (s Set) Refs() []string {
 	return refs
 }
 
-// SaveTar writes the images as one OCI archive, as `ctr images import` reads it. A
-// blob that several images share is written once. The file appears whole or not at all.
-func SaveTar(name string, set Set) (err error) {
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		return fmt.Errorf("saving images: %w", err)
-	}
-	file, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
-	if err != nil {
-		return fmt.Errorf("saving images: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			_ = file.Close()
-			_ = os.Remove(file.Name())
-		}
-	}()
-	if err := WriteTar(file, set); err != nil {
-		return err
-	}
-	if err := file.Close(); err != nil {
-		return fmt.Errorf("saving images: %w", err)
-	}
-	if err := os.Rename(file.Name(), name); err != nil {
-		return fmt.Errorf("saving images: %w", err)
-	}
-	return nil
-}
-
-// WriteTar streams the archive that SaveTar saves.
+// WriteTar writes the images as one OCI archive, as `ctr images import` reads it. A blob
+// that several images share is written once.
 func WriteTar(w io.Writer, set Set) error {
 	archive := &archiveWriter{tar: tar.NewWriter(w), written: map[v1.Hash]bool{}}
 	index := v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex, Manifests: []v1.Descriptor{}}

@@ -14,14 +14,18 @@ import (
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"golang.org/x/sys/unix"
 
 	"github.com/berth-dev/berth/internal/errs"
+	"github.com/berth-dev/berth/internal/parts"
 )
 
 // debianFormat changes whenever a root filesystem made before is not what would be
 // made now.
 const debianFormat = "1"
+
+// suite is the release of Debian that packages are of. The machine must run it, since its
+// own package sources are used.
+const suite = "bookworm"
 
 // AppUser is the user that the root filesystems of Debian know beside root, for
 // programs that look up who they are.
@@ -35,9 +39,6 @@ type DebianOptions struct {
 	// Without names packages left out although something depends on them, such as
 	// what only maintainer scripts need. They are not even downloaded.
 	Without []string
-	// Suite of Debian; empty means bookworm. The machine must run it, since its own
-	// package sources are used.
-	Suite string
 	// CacheDir keeps the result and what it was made from. A list of packages is
 	// resolved once: remove the folder to get newer versions.
 	CacheDir string
@@ -54,17 +55,20 @@ func Debian(ctx context.Context, options DebianOptions) (v1.Layer, error) {
 	if err != nil {
 		return nil, err
 	}
-	unlock, err := lockDir(options.CacheDir)
+	unlock, err := lockDir(ctx, options.CacheDir)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
+	if err := removeLeftovers(options.CacheDir); err != nil {
+		return nil, fmt.Errorf("cleaning the package cache: %w", err)
+	}
 
 	name := filepath.Join(options.CacheDir, options.key()+".tar")
 	if _, err := os.Stat(name); err == nil {
 		return fileLayer(name), nil
 	}
-	if err := checkSuite(options.Suite); err != nil {
+	if err := checkSuite(suite); err != nil {
 		return nil, err
 	}
 	source := &apt{dir: options.CacheDir, log: options.Log}
@@ -83,9 +87,6 @@ func (o DebianOptions) complete() (DebianOptions, error) {
 	if len(o.Packages) == 0 || o.CacheDir == "" {
 		return o, errs.New(errs.Invalid, "", "a Debian image needs a list of packages and a cache folder", "name both")
 	}
-	if o.Suite == "" {
-		o.Suite = "bookworm"
-	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -100,7 +101,7 @@ func (o DebianOptions) complete() (DebianOptions, error) {
 
 func (o DebianOptions) key() string {
 	sum := sha256.Sum256([]byte(strings.Join([]string{
-		debianFormat, runtime.GOARCH, o.Suite, strings.Join(o.Packages, " "), strings.Join(o.Without, " "),
+		debianFormat, runtime.GOARCH, suite, strings.Join(o.Packages, " "), strings.Join(o.Without, " "),
 	}, "\n")))
 	return hex.EncodeToString(sum[:8])
 }
@@ -113,35 +114,47 @@ func sorted(list []string) []string {
 
 // checkSuite refuses a machine whose package sources are of another release: names
 // and versions of packages would be others.
-func checkSuite(suite string) error {
+func checkSuite(wanted string) error {
 	release, err := os.ReadFile("/etc/os-release")
 	if err != nil {
 		return errs.Wrap(errs.Unavailable, err, "cannot tell which Debian release this machine runs: /etc/os-release is missing")
 	}
 	for line := range strings.Lines(string(release)) {
 		if value, ok := strings.CutPrefix(strings.TrimSpace(line), "VERSION_CODENAME="); ok {
-			if strings.Trim(value, `"`) == suite {
+			if strings.Trim(value, `"`) == wanted {
 				return nil
 			}
-			return errs.New(errs.Unavailable, "", "images of Debian "+suite+" packages are made on Debian "+suite+", and this machine runs "+value,
-				"run it on a Debian "+suite+" machine")
+			return errs.New(errs.Unavailable, "", "images of Debian "+wanted+" packages are made on Debian "+wanted+", and this machine runs "+value,
+				"run it on a Debian "+wanted+" machine")
 		}
 	}
-	return errs.New(errs.Unavailable, "", "this machine's /etc/os-release names no release", "run it on a Debian "+suite+" machine")
+	return errs.New(errs.Unavailable, "", "this machine's /etc/os-release names no release", "run it on a Debian "+wanted+" machine")
 }
 
 // lockDir makes the cache folder and keeps others out of it until unlock is called.
-func lockDir(dir string) (unlock func(), err error) {
+func lockDir(ctx context.Context, dir string) (unlock func(), err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("preparing the package cache: %w", err)
 	}
-	file, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, fs.FileMode(0o644))
-	if err != nil {
-		return nil, fmt.Errorf("locking the package cache: %w", err)
+	if unlock, err = parts.Lock(ctx, filepath.Join(dir, "lock")); err != nil {
+		return nil, fmt.Errorf("waiting for another command that uses the package cache %s: %w", dir, err)
 	}
-	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX); err != nil {
-		_ = file.Close()
-		return nil, fmt.Errorf("locking the package cache: %w", err)
+	return unlock, nil
+}
+
+// removeLeftovers removes what killed commands left half done in the cache folder, which
+// the caller has locked.
+func removeLeftovers(dir string) error {
+	for _, pattern := range []string{"*.tar.*", "download-*"} {
+		left, err := fs.Glob(os.DirFS(dir), pattern)
+		if err != nil {
+			return err
+		}
+		for _, name := range left {
+			if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+				return err
+			}
+		}
 	}
-	return func() { _ = file.Close() }, nil
+	return nil
 }

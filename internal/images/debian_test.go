@@ -136,6 +136,21 @@ func TestDebianOptionsRules(t *testing.T) {
 	})
 }
 
+func TestLeftoversOfAKilledCommandGo(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"0123.tar", "0123.tar.456", "download-789/one.deb", "debs/one.deb", "lock"} {
+		writeFile(t, filepath.Join(dir, name), "")
+	}
+	if err := removeLeftovers(dir); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{"0123.tar": true, "debs/one.deb": true, "lock": true, "0123.tar.456": false, "download-789": false} {
+		if _, err := os.Stat(filepath.Join(dir, name)); (err == nil) != want {
+			t.Errorf("%s is there: %t, want %t", name, err == nil, want)
+		}
+	}
+}
+
 func buildDeb(t *testing.T, name string, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()

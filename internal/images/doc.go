@@ -6,7 +6,7 @@
 // owners and order), layers are read from their files when they are needed and never
 // held in memory, and nothing of the machine outside the given folders is written.
 //
-// Images are handed over as an OCI archive that containerd imports (SaveTar) or pushed
+// Images are handed over as an OCI archive that containerd imports (WriteTar) or pushed
 // to a registry (Push). Layers are not compressed: they never leave the machine's own
 // registry and node, and compressing would cost more than it saves.
 //

@@ -30,8 +30,6 @@ type Config struct {
 	Ports []int32
 	// StopSignal ends the process; empty means SIGTERM.
 	StopSignal string
-	// Labels of the image.
-	Labels map[string]string
 }
 
 // Scratch is an image of the given entries and nothing else.
@@ -69,7 +67,7 @@ func New(config Config, layers ...v1.Layer) (v1.Image, error) {
 func (c Config) container() v1.Config {
 	container := v1.Config{
 		Entrypoint: c.Entrypoint, Cmd: c.Command, Env: withPath(c.Env), User: c.User,
-		WorkingDir: c.WorkDir, Labels: c.Labels, StopSignal: c.StopSignal,
+		WorkingDir: c.WorkDir, StopSignal: c.StopSignal,
 	}
 	if container.User == "" {
 		container.User = NonRoot

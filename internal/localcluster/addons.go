@@ -15,8 +15,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// applyAddons brings what a host cluster of a cloud has from the start: DNS, a storage
-// class, and the namespace Berth is installed into.
+// applyAddons brings what a host cluster of a cloud has from the start, DNS, and the
+// namespace Berth is installed into. The storage class is made by package volumes.
 func applyAddons(ctx context.Context, c client.Client) error {
 	text, err := files.ReadFile("files/addons.yaml")
 	if err != nil {

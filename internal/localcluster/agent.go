@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -26,6 +27,9 @@ const agentHealth = "127.0.0.1:10270"
 // runAgent does what clouds do with add-ons of their own: it enforces network policies
 // and makes volumes. It runs inside the node's namespaces.
 func runAgent(ctx context.Context, instance *Instance, log *slog.Logger) error {
+	if os.Getenv(nodeMark) == "" {
+		return errByHand
+	}
 	config, err := clientcmd.BuildConfigFromFlags("", instance.path("pki", "node-agent.kubeconfig"))
 	if err != nil {
 		return err

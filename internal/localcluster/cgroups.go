@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -90,8 +91,8 @@ func enableControllers(root, group string) error {
 }
 
 // removeCgroups removes the instance's control groups, deepest first. The processes in
-// them have ended; the kernel may need a moment to notice.
-func (i *Instance) removeCgroups() error {
+// them have ended or are about to; what hangs on is killed.
+func (i *Instance) removeCgroups(deadline time.Time) error {
 	roots, err := cgroupRoots()
 	if err != nil {
 		return err
@@ -99,12 +100,12 @@ func (i *Instance) removeCgroups() error {
 	var failed []error
 	// On a machine with both versions runc makes groups in the unified hierarchy too.
 	for _, root := range append(roots, filepath.Join(cgroupMount, "unified")) {
-		failed = append(failed, removeGroup(filepath.Join(root, i.cgroup())))
+		failed = append(failed, removeGroup(filepath.Join(root, i.cgroup()), deadline))
 	}
 	return errors.Join(failed...)
 }
 
-func removeGroup(group string) error {
+func removeGroup(group string, deadline time.Time) error {
 	var groups []string
 	err := filepath.WalkDir(group, func(path string, entry fs.DirEntry, err error) error {
 		if err == nil && entry.IsDir() {
@@ -116,23 +117,39 @@ func removeGroup(group string) error {
 		return err
 	}
 	for n := len(groups) - 1; n >= 0; n-- {
-		if err := removeEmpty(groups[n]); err != nil {
+		if err := emptyAndRemove(groups[n], deadline); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func removeEmpty(group string) error {
+func emptyAndRemove(group string, deadline time.Time) error {
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
-	var err error
-	for range 100 {
-		err = syscall.Rmdir(group)
+	for {
+		err := syscall.Rmdir(group)
 		if err == nil || errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("removing control group %s: %w", group, err)
+		}
+		killAll(group)
 		<-again.C
 	}
-	return fmt.Errorf("removing control group %s: %w", group, err)
+}
+
+// killAll kills the processes in a control group; whether it worked, removing it tells.
+func killAll(group string) {
+	processes, err := os.ReadFile(filepath.Join(group, "cgroup.procs"))
+	if err != nil {
+		return
+	}
+	for id := range strings.FieldsSeq(string(processes)) {
+		// 0 stands for a process that cannot be seen from here, and to kill it would be us.
+		if pid, err := strconv.Atoi(id); err == nil && pid > 1 {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
 }

@@ -87,6 +87,7 @@ func (i *Instance) components(partsDir string) []component {
 				"--use-service-account-credentials=true",
 				"--service-account-private-key-file="+pki("service-accounts.key"), "--root-ca-file="+pki("ca.crt"),
 				"--cluster-signing-cert-file="+pki("ca.crt"), "--cluster-signing-key-file="+pki("ca.key"),
+				"--flex-volume-plugin-dir="+i.path("data", "kubelet", "volume-plugins"),
 				"--concurrent-deployment-syncs=10", "--concurrent-replicaset-syncs=10",
 				"--kube-api-qps=100", "--kube-api-burst=200"),
 			after: []string{"kube-apiserver"},
@@ -109,7 +110,8 @@ func (i *Instance) components(partsDir string) []component {
 				"--root-dir="+i.path("data", "kubelet"), "--cert-dir="+i.path("data", "kubelet", "pki"),
 				"--hostname-override="+nodeName, "--node-ip="+nodeIP,
 				"--node-labels=berth.dev/pool-control-planes=true,berth.dev/pool-apps=true"),
-			after: []string{"containerd", "kube-apiserver"},
+			// No pod starts before the network policies of all are in force.
+			after: []string{"containerd", "kube-apiserver", "node-agent"},
 			ready: func() error { return httpReady("http://127.0.0.1:10248/healthz", nil) },
 		},
 		{

@@ -13,12 +13,13 @@
 //     the kernel ends everything in it and takes back its mounts, devices and rules.
 //
 // What can be left after a kill is therefore only files below the instance's folder and
-// empty cgroups; the next start or stop removes those.
+// empty cgroups; the next start or stop waits for what is still ending and removes those.
 //
 // Invariants: nothing outside the instance's folder and the control group named after it
-// is written, but for an empty /var/lib/cni where the machine has none; nothing listens on
-// any address of the machine but 127.0.0.1; instances share nothing but the cache of built
-// parts; an instance is alive exactly as long as the lock on its file "alive" is held.
+// is written, but for an empty /var/lib/cni and /var/lib/kubelet where the machine has none,
+// and the machine's limit of inotify instances, which is raised; nothing listens on any address
+// of the machine but 127.0.0.1; instances share nothing but the cache of built parts; an
+// instance is alive exactly as long as the lock on its file "alive" is held.
 //
 // Only cmd and e2e may import it.
 package localcluster

@@ -28,7 +28,7 @@ type Check struct {
 func Doctor() []Check {
 	return append([]Check{
 		checkRoot(), checkTools(), checkGo(), checkCgroups(), checkFilesystem("overlay"), checkFilesystem("ext4"),
-		checkLoop(), checkNamespaces(),
+		checkLoop(), checkNamespaces(), checkMemory(), checkInotify(),
 	}, checkSpace()...)
 }
 
@@ -104,14 +104,30 @@ func checkCgroups() Check {
 }
 
 func checkFilesystem(name string) Check {
-	data, err := os.ReadFile("/proc/filesystems")
-	ok := err == nil && strings.Contains(string(data), "\t"+name+"\n")
+	ok := orLoaded(name, func() bool {
+		data, err := os.ReadFile("/proc/filesystems")
+		return err == nil && strings.Contains(string(data), "\t"+name+"\n")
+	})
 	return Check{Name: name, OK: ok, Detail: "filesystem " + name, Fix: "load the kernel module: modprobe " + name}
 }
 
 func checkLoop() Check {
-	_, err := os.Stat("/dev/loop-control")
-	return Check{Name: "loop devices", OK: err == nil, Detail: "/dev/loop-control", Fix: "load the kernel module: modprobe loop"}
+	ok := orLoaded("loop", func() bool {
+		_, err := os.Stat("/dev/loop-control")
+		return err == nil
+	})
+	return Check{Name: "loop devices", OK: ok, Detail: "/dev/loop-control", Fix: "load the kernel module: modprobe loop"}
+}
+
+// orLoaded looks for something that a kernel module brings, and once more after loading
+// the module: Debian loads them when they are first asked for, which may be now.
+func orLoaded(module string, there func() bool) bool {
+	if there() {
+		return true
+	}
+	// A machine that cannot load modules has them or lacks them: the second look tells.
+	_ = exec.Command("modprobe", "--quiet", module).Run()
+	return there()
 }
 
 // checkNamespaces makes namespaces as the node will, in a process that ends at once.

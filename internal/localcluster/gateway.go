@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/berth-dev/berth/internal/errs"
 )
 
 // gateway listens on 127.0.0.1 and carries connections into the node's network namespace.
@@ -38,7 +40,8 @@ func openGateway(nodePID int, ports Ports, log *slog.Logger) (*gateway, error) {
 		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
 			g.close()
-			return nil, err
+			return nil, errs.New(errs.Unavailable, "", fmt.Sprintf("port %d on 127.0.0.1 was taken by another program meanwhile: %v", port, err),
+				"run it again: another port is chosen then, but for the default instance, which keeps its ports")
 		}
 		g.listeners = append(g.listeners, listener)
 		go g.accept(listener, target)

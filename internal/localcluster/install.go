@@ -127,7 +127,10 @@ func sameFile(a, b string) bool {
 func targetClient(options InstallOptions) (client.Client, string, error) {
 	kubeconfig := options.Kubeconfig
 	if instance := embedded(options.Context, kubeconfig); kubeconfig == "" && instance != nil {
-		kubeconfig = instance.Kubeconfig()
+		kubeconfig = instance.adminKubeconfig()
+		if _, err := os.Stat(kubeconfig); errors.Is(err, os.ErrNotExist) {
+			kubeconfig = instance.Kubeconfig() // an older Berth started it
+		}
 	}
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = kubeconfig

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -53,6 +54,9 @@ func Open(name string) (*Instance, error) {
 	if home := Home(); !filepath.IsAbs(home) || len(home) > maxHome {
 		return nil, errs.New(errs.Invalid, "BERTH_HOME", fmt.Sprintf("%q cannot hold instances", home),
 			fmt.Sprintf("set it to an absolute path of at most %d characters", maxHome))
+	} else if isHidden(home) {
+		return nil, errs.New(errs.Invalid, "BERTH_HOME", fmt.Sprintf("%q is in a folder that an instance's processes do not see", home),
+			"set it to a folder outside "+strings.Join(hiddenFolders, ", "))
 	}
 	return &Instance{Name: name, Dir: filepath.Join(Home(), name)}, nil
 }
@@ -79,8 +83,13 @@ func (i *Instance) path(parts ...string) string {
 	return filepath.Join(append([]string{i.Dir}, parts...)...)
 }
 
-// Kubeconfig is the path of the administrator's kubeconfig for the host cluster.
+// Kubeconfig is the path of the administrator's kubeconfig for the host cluster. It is for
+// people, who may add contexts to it and change the current one.
 func (i *Instance) Kubeconfig() string { return i.path("kubeconfig") }
+
+// adminKubeconfig is the same for ourselves: what people do to theirs must not lead our
+// work into another cluster.
+func (i *Instance) adminKubeconfig() string { return i.path("pki", "admin.kubeconfig") }
 
 // EdgeCA is the path of the certificate that signs what the edge serves.
 func (i *Instance) EdgeCA() string { return i.path("edge-ca.crt") }
@@ -159,6 +168,8 @@ type Running struct {
 	// a start and the last of a stop.
 	SupervisorPID int `json:"supervisorPID"`
 	NodePID       int `json:"nodePID"`
+	// NodeBorn tells the node from a later process with its id; see born.
+	NodeBorn string `json:"nodeBorn,omitempty"`
 	// Up is set once the command that started the instance was done. Without it the
 	// instance ends with that command.
 	Up bool `json:"up"`

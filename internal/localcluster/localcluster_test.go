@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/berth-dev/berth/internal/errs"
+	"github.com/berth-dev/berth/internal/images"
 )
 
 func testInstance(t *testing.T) *Instance {
@@ -124,6 +125,69 @@ func TestCertificatesAreMadeOnceAndChain(t *testing.T) {
 	}
 	if info, err := os.Stat(instance.path("pki", "ca.key")); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the authority's key: %v, %v", err, info)
+	}
+}
+
+func TestACertificateWithAnotherKeyIsMadeAnew(t *testing.T) {
+	instance := testInstance(t)
+	if err := instance.ensurePKI(6443); err != nil {
+		t.Fatal(err)
+	}
+	// A kill between the two writes of a renewal leaves this.
+	other, err := os.ReadFile(instance.path("pki", "scheduler.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := writeFile(instance.path("pki", "kubelet.key"), other, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := readPair(instance.path("pki", "kubelet.crt"), instance.path("pki", "kubelet.key")); err == nil {
+		t.Error("a key that is another certificate's is taken")
+	}
+	if err := instance.ensurePKI(6443); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := readPair(instance.path("pki", "kubelet.crt"), instance.path("pki", "kubelet.key")); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAHomeThatTheNodeHidesIsRefused(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink("/var/log", link); err != nil {
+		t.Fatal(err)
+	}
+	for home, want := range map[string]bool{
+		"/var/lib/berth": true, "/var/lib/kubelets": true, "/runs": true,
+		"/run/berth": false, "/run": false, "/var/log/../log/berth": false, "/var/lib/kubelet": false, "/var/lib/cni/x": false, link: false,
+	} {
+		if got := !isHidden(home); got != want {
+			t.Errorf("%s can hold instances: %t, want %t", home, got, want)
+		}
+	}
+	t.Setenv("BERTH_HOME", "/run/berth")
+	if _, err := Open("test"); errs.CodeOf(err) != errs.Invalid {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestOldImagesAreThoseThatNobodyUses(t *testing.T) {
+	set := images.Set{"berth.dev/berth-router:222222222222": nil, "berth.dev/kubernetes:v1.36.3": nil}
+	have := map[string]string{
+		"berth.dev/berth-router:222222222222": "sha256:222222222222b",
+		"berth.dev/berth-router:111111111111": "sha256:111111111111b",
+		"sha256:aaaa":                         "sha256:111111111111b",
+		"berth.dev/berth-router:000000000000": "sha256:000000000000b",
+		"sha256:bbbb":                         "sha256:000000000000b",
+		"berth.dev/kubernetes:v1.36.3":        "sha256:333333333333b",
+		"berth.dev/kubernetes:v1.36.2":        "sha256:444444444444b",
+		"registry.berth.internal/acme/api:1":  "sha256:555555555555b",
+		"sha256:cccc":                         "sha256:555555555555b",
+	}
+	// The container of the oldest knows its image by the name for its configuration.
+	got := oldImages(have, []string{"sha256:bbbb", "gone:1"}, set)
+	if diff := cmp.Diff([]string{"berth.dev/berth-router:111111111111", "sha256:aaaa"}, got); diff != "" {
+		t.Error(diff)
 	}
 }
 
@@ -243,7 +307,7 @@ func TestValuesAreMerged(t *testing.T) {
 }
 
 func TestRemovingAGroupThatIsGoneIsFine(t *testing.T) {
-	if err := removeGroup(filepath.Join(t.TempDir(), "never", "there")); err != nil {
+	if err := removeGroup(filepath.Join(t.TempDir(), "never", "there"), time.Now()); err != nil {
 		t.Error(err)
 	}
 }

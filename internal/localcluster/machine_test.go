@@ -43,6 +43,40 @@ func TestSpaceOfOneDiskIsAskedOnce(t *testing.T) {
 	}
 }
 
+func TestAModuleIsLoadedBeforeItIsMissed(t *testing.T) {
+	looked := 0
+	if !orLoaded("berth-no-such-module", func() bool { looked++; return looked == 2 }) {
+		t.Error("what loading brought was not seen")
+	}
+	if orLoaded("berth-no-such-module", func() bool { return false }) {
+		t.Error("what is missing was seen")
+	}
+}
+
+func TestMemoryIsJudgedInRoundedGiB(t *testing.T) {
+	total, err := memoryTotal("MemFree:  1 kB\nMemTotal:       24600000 kB\n")
+	if err != nil || total != 24600000 {
+		t.Errorf("got %d, %v", total, err)
+	}
+	for kilobytes, want := range map[int]Check{
+		4 << 20:   {OK: false, Detail: "4 GiB, 8 needed"},
+		8_000_000: {OK: true, Detail: "8 GiB, 8 needed; the example shop needs 12"},
+		16 << 20:  {OK: true, Detail: "16 GiB, 8 needed"},
+	} {
+		if got := judgeMemory(kilobytes); got.OK != want.OK || got.Detail != want.Detail {
+			t.Errorf("%d kB: got %+v", kilobytes, got)
+		}
+	}
+}
+
+func TestTheNodesFilesystemFitsOnTheDisk(t *testing.T) {
+	for free, want := range map[uint64]int64{1 << 50: dataSize, 50 << 30: 40 << 30, 1<<30 + 12345: 819 << 20} {
+		if got := sizeOnDisk(free); got != want {
+			t.Errorf("with %d bytes free: %d, want %d", free, got, want)
+		}
+	}
+}
+
 func TestSameFileFollowsLinks(t *testing.T) {
 	dir := t.TempDir()
 	file, link := filepath.Join(dir, "kubeconfig"), filepath.Join(dir, "link")

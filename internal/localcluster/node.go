@@ -4,22 +4,26 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
-// dataSize is how large the node's filesystem may grow, in bytes. The file behind it is
-// sparse: it takes what is written.
+// dataSize is how large the node's filesystem may grow at the most, in bytes. The file
+// behind it is sparse: it takes what is written.
 const dataSize = 100 << 30
 
-// nodeMark is the variable by which the supervisor tells the node that it is one.
+// nodeMark is the variable by which the supervisor tells the node, and the node its parts,
+// that they are.
 const nodeMark = "BERTH_NODE"
 
 // runNode is process 1 of the node's namespaces: it prepares mounts and network, then
@@ -27,7 +31,10 @@ const nodeMark = "BERTH_NODE"
 func runNode(ctx context.Context, instance *Instance, partsDir string, log *slog.Logger) error {
 	// Started by hand it would mount over the machine's own folders.
 	if os.Getpid() != 1 || os.Getenv(nodeMark) == "" {
-		return errors.New("this process belongs to `berth up`: it is not started by hand")
+		return errByHand
+	}
+	if err := instance.inherits(nodeAliveFD); err != nil {
+		return err
 	}
 	defer keepAlive(nodeAliveFD).Close()
 	for _, step := range []struct {
@@ -41,6 +48,9 @@ func runNode(ctx context.Context, instance *Instance, partsDir string, log *slog
 		if err := step.run(); err != nil {
 			return fmt.Errorf("preparing the node's %s: %w", step.name, err)
 		}
+	}
+	if err := raiseInotify(); err != nil {
+		log.Warn("raising the limit of inotify instances: many tenants may not run", "error", err)
 	}
 	supervisor := newProcesses(instance, instance.components(partsDir), partsDir, log)
 	supervisor.run(ctx)
@@ -63,20 +73,45 @@ func (i *Instance) prepareMounts() error {
 	if err := i.mountData(); err != nil {
 		return err
 	}
-	for _, dir := range []string{"containerd", "kubelet", "kine", "registry", "pod-logs", "volumes", "var-log", "var-lib-cni"} {
+	for _, dir := range []string{"containerd", "kubelet", "kine", "registry", "pod-logs", "volumes", "var-log", "var-lib-kubelet"} {
 		if err := os.MkdirAll(i.path("data", dir), 0o711); err != nil {
 			return err
 		}
 	}
+	if err := os.MkdirAll(i.path("run", "var-lib-cni"), 0o711); err != nil {
+		return err
+	}
 	if err := unix.Mount("tmpfs", "/run", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755"); err != nil {
 		return fmt.Errorf("mounting /run: %w", err)
 	}
-	for source, target := range map[string]string{"var-log": "/var/log", "var-lib-cni": "/var/lib/cni"} {
-		if err := bindOver(i.path("data", source), target); err != nil {
+	for target, source := range map[string]string{
+		"/var/log": i.path("data", "var-log"),
+		// The kubelet removes every socket it finds in its folder for device plugins, whatever
+		// its root folder is.
+		"/var/lib/kubelet": i.path("data", "var-lib-kubelet"),
+		// What the network plug-ins noted ends with the addresses they gave: at the next start
+		// an address may be another pod's.
+		"/var/lib/cni": i.path("run", "var-lib-cni"),
+	} {
+		if err := bindOver(source, target); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// hiddenFolders are those of the machine that prepareMounts hides from the node's parts:
+// nothing of an instance can be in them.
+var hiddenFolders = []string{"/run", "/var/run", "/proc", "/var/log", "/var/lib/kubelet", "/var/lib/cni"}
+
+// isHidden tells whether the node does not see what the machine has at a path.
+func isHidden(path string) bool {
+	if resolved, err := filepath.EvalSymlinks(path); err == nil {
+		path = resolved
+	}
+	return slices.ContainsFunc(hiddenFolders, func(hidden string) bool {
+		return strings.HasPrefix(filepath.Clean(path)+"/", hidden+"/")
+	})
 }
 
 // bindOver binds source over target, a folder whose path a part has compiled in. Where
@@ -117,13 +152,22 @@ func makeFilesystem(image string) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(file.Truncate(dataSize), file.Close()); err != nil {
+	var disk unix.Statfs_t
+	err = unix.Fstatfs(int(file.Fd()), &disk)
+	size := sizeOnDisk(disk.Bavail * uint64(disk.Bsize)) // a block size is positive
+	if err := errors.Join(err, file.Truncate(size), file.Close()); err != nil {
 		return err
 	}
 	if out, err := exec.Command("mkfs.ext4", "-q", "-m", "0", "-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard", half).CombinedOutput(); err != nil {
 		return fmt.Errorf("making a filesystem in %s: %w: %s", half, err, out)
 	}
 	return os.Rename(half, image)
+}
+
+// sizeOnDisk is how large a filesystem may grow on a disk with so many bytes free: one that
+// promised more than there is would break when the disk is full, not evict.
+func sizeOnDisk(free uint64) int64 {
+	return int64(min(dataSize, free/5*4)) &^ (1<<20 - 1)
 }
 
 // prepareNetwork gives the node its address on a device that leads nowhere: whatever no
@@ -173,13 +217,38 @@ func prepareNetwork() error {
 func partEnvironment(partsDir string) []string {
 	return []string{
 		"PATH=" + partsDir + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-		"HOME=/root", "TMPDIR=/tmp", "LANG=C.UTF-8", "BERTH_HOME=" + Home(),
+		nodeMark + "=1", "HOME=/root", "TMPDIR=/tmp", "LANG=C.UTF-8", "BERTH_HOME=" + Home(),
 	}
 }
 
+// keepLog is how large a part's log may grow; the last so many bytes are kept beside it.
+const keepLog = 64 << 20
+
+// rotateLog moves the content of a log that has grown too large aside. Its part goes on
+// writing to the same file, at its end; what it writes in this moment is lost.
+func rotateLog(path string, limit int64) error {
+	info, err := os.Stat(path)
+	if err != nil || info.Size() <= limit {
+		return err
+	}
+	from, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	to, err := os.OpenFile(path+".1", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(to, io.LimitReader(from, info.Size()))
+	return errors.Join(err, to.Close(), os.Truncate(path, 0))
+}
+
+func (i *Instance) logPath(name string) string { return filepath.Join(i.Logs(), name+".log") }
+
 // openLog starts a new log file for a part and keeps the last one beside it.
 func (i *Instance) openLog(name string) (*os.File, error) {
-	path := filepath.Join(i.Logs(), name+".log")
+	path := i.logPath(name)
 	if err := os.MkdirAll(i.Logs(), 0o700); err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -82,7 +83,13 @@ func (i *Instance) ensurePKI(apiPortOutside int) error {
 			return err
 		}
 	}
-	return i.writeKubeconfig(i.Kubeconfig(), "admin", fmt.Sprintf("https://127.0.0.1:%d", apiPortOutside))
+	outside := fmt.Sprintf("https://127.0.0.1:%d", apiPortOutside)
+	for _, path := range []string{i.adminKubeconfig(), i.Kubeconfig()} {
+		if err := i.writeKubeconfig(path, "admin", outside); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (i *Instance) ensureAuthority() (*authority, error) {
@@ -199,6 +206,8 @@ func (i *Instance) writeKubeconfig(path, user, server string) error {
 	return writeFile(path, data, 0o600)
 }
 
+// readPair reads a certificate and its key. A start that is killed while it writes a new
+// pair can leave two that do not belong together, which is an error.
 func readPair(certificatePath, keyPath string) (*x509.Certificate, crypto.Signer, error) {
 	certificatePEM, err := os.ReadFile(certificatePath)
 	if err != nil {
@@ -208,17 +217,15 @@ func readPair(certificatePath, keyPath string) (*x509.Certificate, crypto.Signer
 	if err != nil {
 		return nil, nil, err
 	}
-	certificateBlock, _ := pem.Decode(certificatePEM)
-	keyBlock, _ := pem.Decode(keyPEM)
-	if certificateBlock == nil || keyBlock == nil {
-		return nil, nil, fmt.Errorf("%s or its key is not PEM: delete both to make them anew", certificatePath)
-	}
-	certificate, err := x509.ParseCertificate(certificateBlock.Bytes)
+	pair, err := tls.X509KeyPair(certificatePEM, keyPEM)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("%s and its key: %w: delete both to make them anew", certificatePath, err)
 	}
-	key, err := x509.ParseECPrivateKey(keyBlock.Bytes)
-	return certificate, key, err
+	key, ok := pair.PrivateKey.(crypto.Signer)
+	if !ok {
+		return nil, nil, fmt.Errorf("%s: its key cannot sign", certificatePath)
+	}
+	return pair.Leaf, key, nil
 }
 
 func writePair(certificatePath, keyPath string, der []byte, key *ecdsa.PrivateKey) error {

@@ -2,6 +2,7 @@ package localcluster
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -57,7 +58,23 @@ func (p *processes) run(ctx context.Context) {
 	for _, c := range p.components {
 		go p.keep(ctx, c)
 	}
-	<-ctx.Done()
+	look := time.NewTicker(time.Minute)
+	defer look.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-look.C:
+			p.rotateLogs()
+		}
+	}
+}
+
+func (p *processes) rotateLogs() {
+	for _, c := range p.components {
+		if err := rotateLog(p.instance.logPath(c.name), keepLog); err != nil && !errors.Is(err, os.ErrNotExist) {
+			p.log.Error("rotating a part's log", "part", c.name, "error", err)
+		}
+	}
 }
 
 // keep runs one part again and again.

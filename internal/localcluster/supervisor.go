@@ -35,24 +35,21 @@ const (
 // whether they did. Every binary that starts an instance calls it first, from the main
 // goroutine. The processes end with ctx, which must end on SIGTERM and SIGINT.
 func Main(ctx context.Context, args []string) (code int, handled bool) {
-	if len(args) < 3 {
+	var run func(*Instance, *slog.Logger) error
+	switch {
+	case len(args) == 4 && args[1] == supervisorCommand:
+		run = func(i *Instance, log *slog.Logger) error { return runSupervisor(ctx, i, args[3], log) }
+	case len(args) == 4 && args[1] == nodeCommand:
+		run = func(i *Instance, log *slog.Logger) error { return runNode(ctx, i, args[3], log) }
+	case len(args) == 3 && args[1] == agentCommand:
+		run = func(i *Instance, log *slog.Logger) error { return runAgent(ctx, i, log) }
+	default:
 		return 0, false
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	instance := &Instance{Name: args[2]}
-	if opened, err := Open(args[2]); err == nil {
-		instance = opened
-	}
-	var err error
-	switch {
-	case args[1] == supervisorCommand && len(args) == 4:
-		err = runSupervisor(ctx, instance, args[3], log)
-	case args[1] == nodeCommand && len(args) == 4:
-		err = runNode(ctx, instance, args[3], log)
-	case args[1] == agentCommand:
-		err = runAgent(ctx, instance, log)
-	default:
-		return 0, false
+	instance, err := Open(args[2])
+	if err == nil {
+		err = run(instance, log)
 	}
 	if err != nil {
 		log.Error("ended", "process", args[1], "error", err)
@@ -61,8 +58,15 @@ func Main(ctx context.Context, args []string) (code int, handled bool) {
 	return 0, true
 }
 
+// errByHand is what our own processes say when nobody of us started them. They would
+// clean up, mount and filter where they must not.
+var errByHand = errors.New("this process belongs to `berth up`: it is not started by hand")
+
 // runSupervisor starts the node, forwards the instance's ports into it, and ends with it.
 func runSupervisor(ctx context.Context, instance *Instance, partsDir string, log *slog.Logger) error {
+	if err := instance.inherits(supervisorAliveFD); err != nil {
+		return err
+	}
 	alive := keepAlive(supervisorAliveFD)
 	defer alive.Close()
 	// The node's parent-death signal is bound to this thread, which lives as long as the
@@ -82,7 +86,7 @@ func runSupervisor(ctx context.Context, instance *Instance, partsDir string, log
 	if err != nil {
 		return err
 	}
-	running := Running{SupervisorPID: os.Getpid(), NodePID: node.Process.Pid}
+	running := Running{SupervisorPID: os.Getpid(), NodePID: node.Process.Pid, NodeBorn: born(node.Process.Pid)}
 	if err := writeJSON(instance.path("run", "supervisor.json"), running); err != nil {
 		return err
 	}
@@ -121,7 +125,7 @@ func (i *Instance) startNode(partsDir string, alive *os.File) (*exec.Cmd, error)
 	defer log.Close()
 	node := exec.Command("/proc/self/exe", nodeCommand, i.Name, partsDir)
 	node.Args[0] = "berth"
-	node.Env = append(partEnvironment(partsDir), nodeMark+"=1")
+	node.Env = partEnvironment(partsDir)
 	node.ExtraFiles = []*os.File{alive}
 	node.Stdout, node.Stderr = log, log
 	node.SysProcAttr = &syscall.SysProcAttr{
@@ -148,9 +152,6 @@ func stopNode(node *exec.Cmd, ended <-chan struct{}) {
 func lifelineCut(stay func() error) <-chan struct{} {
 	cut := make(chan struct{})
 	lifeline := os.NewFile(lifelineFD, "lifeline")
-	if lifeline == nil {
-		return cut
-	}
 	go func() {
 		defer lifeline.Close()
 		line, err := bufio.NewReader(lifeline).ReadString('\n')
@@ -163,8 +164,13 @@ func lifelineCut(stay func() error) <-chan struct{} {
 }
 
 // cleanUp removes what an ended instance leaves: its run-time files and control groups.
+// What of it is still ending is waited for.
 func (i *Instance) cleanUp() error {
-	return errors.Join(os.RemoveAll(i.path("run")), i.removeCgroups())
+	deadline := time.Now().Add(stopTimeout)
+	if err := i.awaitNodeEnd(deadline); err != nil {
+		return err
+	}
+	return errors.Join(os.RemoveAll(i.path("run")), i.removeCgroups(deadline))
 }
 
 // lifeline holds an instance that is being started: closing it without Commit stops the

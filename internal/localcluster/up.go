@@ -103,7 +103,7 @@ func buildAll(ctx context.Context, sourceDir string, progress *Progress) (*built
 	})
 	group.Go(func() (err error) {
 		step := progress.Start("Berth")
-		if b.binDir, err = buildBerth(groupCtx, source, cache); err == nil {
+		if b.binDir, err = buildBerth(groupCtx, source, cache, step); err == nil {
 			chartDir, err = vclusterChartDir(groupCtx, source)
 		}
 		return step.End(err)
@@ -181,7 +181,7 @@ func (i *Instance) fill(ctx context.Context, b *built, options UpOptions, progre
 		return err
 	}
 	step = progress.Start("Berth's chart")
-	err = installChart(ctx, i.Kubeconfig(), "", filepath.Join(b.source, "charts", "berth"), chartValues(b.images, state.Ports, options.PoolSize))
+	err = installChart(ctx, i.adminKubeconfig(), "", filepath.Join(b.source, "charts", "berth"), chartValues(b.images, state.Ports, options.PoolSize))
 	if err == nil {
 		err = i.saveAccess(ctx, c, state.Ports)
 	}
@@ -194,7 +194,7 @@ func (i *Instance) fill(ctx context.Context, b *built, options UpOptions, progre
 
 // Client returns a client of the host cluster as its administrator.
 func (i *Instance) Client() (client.Client, error) {
-	config, err := clientcmd.BuildConfigFromFlags("", i.Kubeconfig())
+	config, err := clientcmd.BuildConfigFromFlags("", i.adminKubeconfig())
 	if err != nil {
 		return nil, err
 	}

@@ -148,7 +148,7 @@ func (b *builder) ensure(ctx context.Context, part Part) error {
 		b.tell(Event{Part: part.Name, State: Current})
 		return nil
 	}
-	unlock, err := lock(ctx, filepath.Join(b.dir, lockDir, part.Name))
+	unlock, err := Lock(ctx, filepath.Join(b.dir, lockDir, part.Name))
 	if err != nil {
 		return fmt.Errorf("waiting for another build of %s: %w", part.Name, err)
 	}

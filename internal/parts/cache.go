@@ -22,8 +22,9 @@ const (
 // keepUnused is how long a cache folder is kept after its last use.
 const keepUnused = 14 * 24 * time.Hour
 
-// lock takes a file's lock, which ends with the process at the latest.
-func lock(ctx context.Context, path string) (unlock func(), err error) {
+// Lock takes a file's lock, which ends with the process at the latest. It waits for it
+// as long as ctx lasts.
+func Lock(ctx context.Context, path string) (unlock func(), err error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|syscall.O_CLOEXEC, 0o644)
 	if err != nil {
 		return nil, err

@@ -37,7 +37,7 @@ var (
 	// Node is what turns a machine into a node, with DNS and a registry.
 	Node = []string{
 		"kube-node", "containerd", "containerd-shim-runc-v2", "ctr", "runc",
-		"host-local", "loopback", "ptp", "portmap", "coredns", "registry",
+		"host-local", "loopback", "ptp", "coredns", "registry",
 	}
 	// Tenant is what a virtual cluster needs beyond ControlPlane and CoreDNS.
 	Tenant = []string{"vcluster"}
@@ -67,7 +67,7 @@ var list = []Part{
 		Name: "runc", Package: "github.com/opencontainers/runc", Module: "github.com/opencontainers/runc",
 		CGO: true, Tags: []string{"seccomp"},
 	},
-	plugin("ipam/host-local"), plugin("main/loopback"), plugin("main/ptp"), plugin("meta/portmap"),
+	plugin("ipam/host-local"), plugin("main/loopback"), plugin("main/ptp"),
 	{
 		Name: "registry", Package: "github.com/distribution/distribution/v3/cmd/registry",
 		Module: "github.com/distribution/distribution/v3",

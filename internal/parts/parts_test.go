@@ -200,17 +200,17 @@ func TestBuildThatFailsLeavesNothingAndSaysWhy(t *testing.T) {
 
 func TestLockIsGivenUpWithTheContext(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lock")
-	unlock, err := lock(t.Context(), path)
+	unlock, err := Lock(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := lock(ended, path); !errors.Is(err, context.Canceled) {
+	if _, err := Lock(ended, path); !errors.Is(err, context.Canceled) {
 		t.Errorf("a lock that is held gave %v", err)
 	}
 	unlock()
-	again, err := lock(t.Context(), path)
+	again, err := Lock(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"syscall"
+	"time"
 )
 
 // Names inside a folder of programs that are no programs.
@@ -43,8 +45,11 @@ func Programs(ctx context.Context, cache, source, sub string, modules ...Module)
 	}
 	programs.Lock()
 	defer programs.Unlock()
+	if err := useCheckout(cache, source); err != nil {
+		return "", err
+	}
 	if programs.unlock[dir] == nil {
-		unlock, err := lock(ctx, filepath.Join(dir, programsLock))
+		unlock, err := Lock(ctx, filepath.Join(dir, programsLock))
 		if err != nil {
 			return "", fmt.Errorf("waiting for another command that uses %s: %w", dir, err)
 		}
@@ -62,8 +67,44 @@ func Programs(ctx context.Context, cache, source, sub string, modules ...Module)
 // to would be closed, and its lock lost.
 var programs = struct {
 	sync.Mutex
-	unlock map[string]func()
-}{unlock: map[string]func(){}}
+	// unlock by the folder of programs, release by the checkout's folder around it.
+	unlock, release map[string]func()
+}{unlock: map[string]func(){}, release: map[string]func(){}}
+
+// useCheckout keeps a checkout's folder from being removed, and removes those of checkouts
+// that nobody used for long. The caller holds the lock of programs.
+func useCheckout(cache, source string) error {
+	root, err := programsDir(cache, source, "")
+	if err != nil || programs.release[root] != nil {
+		return err
+	}
+	if programs.release[root], err = Use(root); err != nil {
+		return err
+	}
+	if err := prune(filepath.Dir(root), root, time.Now()); err != nil {
+		return fmt.Errorf("removing programs of old checkouts: %w", err)
+	}
+	return nil
+}
+
+// ProgramsBusy tells whether Programs would wait for another process at this moment.
+func ProgramsBusy(cache, source, sub string) bool {
+	dir, err := programsDir(cache, source, sub)
+	if err != nil {
+		return false
+	}
+	programs.Lock()
+	defer programs.Unlock()
+	if programs.unlock[dir] != nil {
+		return false // it is ours
+	}
+	file, err := os.Open(filepath.Join(dir, programsLock))
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	return errors.Is(syscall.Flock(int(file.Fd()), syscall.LOCK_SH|syscall.LOCK_NB), syscall.EWOULDBLOCK)
+}
 
 func programsDir(cache, source, sub string) (string, error) {
 	source, err := filepath.Abs(source)

@@ -277,20 +277,7 @@ func (i *installer) Install(ctx context.Context, id string, _ tenancy.HostClass)
 		return "", errHelm
 	}
 	i.installed[id] = true
-	pod := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Namespace: v1alpha1.HostNamespace(id), Name: id + "-0"},
-		Spec: corev1.PodSpec{
-			SecurityContext: &corev1.PodSecurityContext{
-				RunAsNonRoot: ptr.To(true), SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
-			},
-			Containers: []corev1.Container{{
-				Name: "syncer", Image: "example.com/control-plane",
-				SecurityContext: &corev1.SecurityContext{
-					AllowPrivilegeEscalation: ptr.To(false), Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
-				},
-			}},
-		},
-	}
+	pod := harmless(v1alpha1.HostNamespace(id), id+"-0")
 	if err := i.client.Create(ctx, pod); err != nil && !apierrors.IsAlreadyExists(err) {
 		return "", err
 	}

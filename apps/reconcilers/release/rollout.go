@@ -158,7 +158,7 @@ func (r *Reconciler) hold(ctx context.Context, work *work, why error) error {
 		return r.fail(ctx, work, &apps.Explanation{ReleaseFailure: v1alpha1.ReleaseFailure{
 			Reason:  v1alpha1.ReasonTimedOut,
 			Message: fmt.Sprintf("%s It was waited for, for %s.", judged.Message, timeout),
-			Hint:    "Find out what holds it with kubectl, and deploy again.",
+			Hint:    "See with kubectl what holds it; then try again with: berth ps:restart",
 		}})
 	}
 	if err := r.writeStatus(ctx, work.target, heldUp(judged.Message)); err != nil {

@@ -42,7 +42,7 @@ func crowdPod(ns string, n int, ip string) endpoint {
 func crowded(b *testing.B) *Enforcer {
 	b.Helper()
 	l := newLab(b)
-	e, err := New(nil, Options{NodeName: testNode, NetNS: l.nodeNS()})
+	e, err := New(nil, Options{NodeName: testNode, netNS: l.nodeNS()})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -39,7 +39,7 @@ func (e *Enforcer) forgetConnections(addrs map[string]bool) {
 	if len(addrs) == 0 {
 		return
 	}
-	err := inside(e.opts.NetNS, func() error {
+	err := inside(e.opts.netNS, func() error {
 		for _, family := range []netlink.InetFamily{unix.AF_INET, unix.AF_INET6} {
 			if _, err := netlink.ConntrackDeleteFilters(netlink.ConntrackTable, family, gone(addrs)); err != nil {
 				return err

@@ -22,7 +22,7 @@ type Counters struct {
 // Counters reads the counters. It may be called at any time, from any goroutine.
 func (e *Enforcer) Counters(ctx context.Context) (Counters, error) {
 	var out Counters
-	err := inside(e.opts.NetNS, func() error {
+	err := inside(e.opts.netNS, func() error {
 		nft, err := knftables.New(knftables.InetFamily, tableName)
 		if err != nil {
 			return fmt.Errorf("preparing nftables: %w", err)

@@ -26,7 +26,7 @@
 //     own connections (probes and their replies) and with nothing else. It becomes
 //     known as soon as its address is seen: in the CNI result cache, which is
 //     written before its first container starts, or in the pod's status. From there
-//     it takes Options.Debounce and one transaction (a few milliseconds), so a
+//     it takes 20 ms and one transaction (a few milliseconds), so a
 //     container that calls out in its first instants may see its first SYN
 //     retransmitted. Without the CNI cache kubelet's status report has to
 //     come first, a second or two.

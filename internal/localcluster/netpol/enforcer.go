@@ -17,19 +17,17 @@ import (
 type Options struct {
 	// NodeName is the node whose pods are protected.
 	NodeName string
-	// NetNS is the path of the node's network namespace, such as
-	// /proc/<pid>/ns/net; empty when the process is in it already.
-	NetNS string
-	// PodInterfaces is the pattern of the host ends of pods' veths; "veth*" when empty.
-	PodInterfaces string
 	// CNICacheDir is the result cache of the runtime's CNI library, usually
 	// /var/lib/cni/results. Empty: addresses come from the pods' status alone,
 	// which is a second or two later.
 	CNICacheDir string
-	// Debounce is how long to gather changes before a sync; 20 ms when zero.
-	Debounce time.Duration
 	// Log is slog.Default() when nil.
 	Log *slog.Logger
+
+	// netNS is for tests: the path of the node's network namespace, which this process is not in.
+	netNS string
+	// debounce is how long to gather changes before a sync.
+	debounce time.Duration
 }
 
 // Enforcer keeps the node's rules in step with the cluster's policies.
@@ -50,6 +48,9 @@ type Enforcer struct {
 	applied func(*snapshot)
 }
 
+// podInterfaces is the pattern of the host ends of pods' veths.
+const podInterfaces = "veth*"
+
 // retryAfter is the pause after a failed sync.
 const retryAfter = time.Second
 
@@ -58,11 +59,8 @@ func New(client kubernetes.Interface, opts Options) (*Enforcer, error) {
 	if opts.NodeName == "" {
 		return nil, errors.New("netpol: NodeName is empty")
 	}
-	if opts.PodInterfaces == "" {
-		opts.PodInterfaces = "veth*"
-	}
-	if opts.Debounce == 0 {
-		opts.Debounce = 20 * time.Millisecond
+	if opts.debounce == 0 {
+		opts.debounce = 20 * time.Millisecond
 	}
 	if opts.Log == nil {
 		opts.Log = slog.Default()
@@ -81,7 +79,7 @@ func New(client kubernetes.Interface, opts Options) (*Enforcer, error) {
 // here on nothing passes that a later sync would forbid. Call it before the first pod can start; Run
 // calls it too.
 func (e *Enforcer) Prepare(ctx context.Context) error {
-	return inside(e.opts.NetNS, func() error {
+	return inside(e.opts.netNS, func() error {
 		nft, err := knftables.New(knftables.InetFamily, tableName)
 		if err != nil {
 			return fmt.Errorf("preparing nftables: %w", err)
@@ -95,7 +93,7 @@ func (e *Enforcer) Prepare(ctx context.Context) error {
 			return fmt.Errorf("reading the table: %w", err)
 		}
 		tx := nft.NewTransaction()
-		replaceAll(tx, compile(&snapshot{}, e.opts.PodInterfaces))
+		replaceAll(tx, compile(&snapshot{}, podInterfaces))
 		if err := nft.Run(ctx, tx); err != nil {
 			return fmt.Errorf("installing the table: %w", err)
 		}
@@ -144,7 +142,7 @@ func (e *Enforcer) loop(ctx context.Context, src *source) {
 			return
 		case <-e.kicks:
 		}
-		if !pause(ctx, e.opts.Debounce) {
+		if !pause(ctx, e.opts.debounce) {
 			return
 		}
 		// What came meanwhile is part of this sync.
@@ -205,7 +203,7 @@ func (e *Enforcer) sync(ctx context.Context, src *source) error {
 
 // apply puts a state in force. After a failure the table's content is in doubt, so the next one is written whole.
 func (e *Enforcer) apply(ctx context.Context, s *snapshot) error {
-	next := compile(s, e.opts.PodInterfaces)
+	next := compile(s, podInterfaces)
 	tx := e.nft.NewTransaction()
 	if e.current == nil {
 		replaceAll(tx, next)
@@ -215,7 +213,7 @@ func (e *Enforcer) apply(ctx context.Context, s *snapshot) error {
 	if tx.NumOperations() > 0 {
 		prev := e.current
 		e.current = nil
-		if err := inside(e.opts.NetNS, func() error { return e.nft.Run(ctx, tx) }); err != nil {
+		if err := inside(e.opts.netNS, func() error { return e.nft.Run(ctx, tx) }); err != nil {
 			return fmt.Errorf("changing the rules: %w", err)
 		}
 		e.log.Debug("rules changed", "operations", tx.NumOperations())

@@ -63,7 +63,7 @@ func (f *enforced) reportWatches() <-chan struct{} {
 func (f *enforced) start(tb testing.TB, cniDir string) {
 	tb.Helper()
 	enforcer, err := New(f.client, Options{
-		NodeName: testNode, NetNS: f.nodeNS(), CNICacheDir: cniDir, Debounce: time.Millisecond,
+		NodeName: testNode, netNS: f.nodeNS(), CNICacheDir: cniDir, debounce: time.Millisecond,
 		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	if err != nil {

@@ -17,13 +17,15 @@ import (
 	"github.com/berth-dev/berth/tenancy"
 )
 
-// startLimit is how long a member may take to become ready. One that takes longer is
+// startLimit is how long a member may take to become ready, the first time or again. One that takes longer is
 // replaced: it would hold a starting place for ever.
 const startLimit = 15 * time.Minute
 
 // stock is what is on one host cluster.
 type stock struct {
 	all, available, starting, bound int32
+	// leaving are those being deleted, bound or not.
+	leaving int32
 	// fresh are unbound members with the current hash, stale the others; both without
 	// those that are stuck or being deleted.
 	fresh, stale, stuck []v1alpha1.VirtualCluster
@@ -38,6 +40,7 @@ func count(host string, clusters []v1alpha1.VirtualCluster, hash string, now tim
 		}
 		s.all++
 		if c.DeletionTimestamp != nil {
+			s.leaving++
 			continue
 		}
 		available := c.Status.Phase == v1alpha1.VirtualClusterAvailable
@@ -47,7 +50,7 @@ func count(host string, clusters []v1alpha1.VirtualCluster, hash string, now tim
 			continue
 		case available:
 			s.available++
-		case now.Sub(c.CreationTimestamp.Time) > startLimit:
+		case now.Sub(unreadySince(&c)) > startLimit:
 			s.stuck = append(s.stuck, c)
 			continue
 		default:
@@ -60,6 +63,18 @@ func count(host string, clusters []v1alpha1.VirtualCluster, hash string, now tim
 		}
 	}
 	return s
+}
+
+// unreadySince is when a member began to become ready: at its creation or, where it was
+// ready and is no more, when that was seen. A host that starts again would otherwise
+// lose its whole pool at once.
+func unreadySince(c *v1alpha1.VirtualCluster) time.Time {
+	since := c.CreationTimestamp.Time
+	ready := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionControlPlaneReady)
+	if ready != nil && ready.LastTransitionTime.After(since) {
+		return ready.LastTransitionTime.Time
+	}
+	return since
 }
 
 // change is what must be done to a stock.
@@ -82,8 +97,10 @@ func decide(s stock, pool v1alpha1.PoolSpec, waiting int32) change {
 		}
 	}
 	spare := max(int32(len(s.stale))+ready-want, 0)
-	if s.all >= pool.MaxClusters && int32(len(s.fresh)) < want {
-		spare = max(spare, 1) // No room for the fresh one before a stale one is gone.
+	if s.all >= pool.MaxClusters && int32(len(s.fresh)) < want && s.leaving == 0 && len(s.stuck) == 0 {
+		// No room for the fresh one before a stale one is gone. One is enough: while any
+		// is on its way out, room is coming.
+		spare = max(spare, 1)
 	}
 	removed = append(removed, youngest(s.stale, spare)...)
 	removed = append(removed, youngest(s.fresh, int32(len(s.fresh))-want)...)

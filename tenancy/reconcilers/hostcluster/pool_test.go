@@ -41,6 +41,20 @@ func stuck(c *v1alpha1.VirtualCluster) {
 	c.CreationTimestamp = metav1.NewTime(now.Add(-startLimit - time.Second))
 }
 
+// unready makes a member older than the limit whose API server stopped answering some
+// time ago.
+func unready(ago time.Duration) func(*v1alpha1.VirtualCluster) {
+	return func(c *v1alpha1.VirtualCluster) {
+		stuck(c)
+		c.Status.ValuesHash = "new"
+		c.Status.Conditions = []metav1.Condition{{
+			Type: v1alpha1.ConditionControlPlaneReady, Status: metav1.ConditionFalse, LastTransitionTime: metav1.NewTime(now.Add(-ago)),
+		}}
+	}
+}
+
+func leaving(c *v1alpha1.VirtualCluster) { c.DeletionTimestamp = &metav1.Time{Time: now} }
+
 func elsewhere(c *v1alpha1.VirtualCluster) { c.Spec.HostCluster = "there" }
 
 func TestThePool(t *testing.T) {
@@ -65,6 +79,18 @@ func TestThePool(t *testing.T) {
 		"drops one old member for each new one":            {pool, [][]v1alpha1.VirtualCluster{some(3, "o", available("old")), some(1, "a", available("new"))}, 0, 2, []string{"o2"}},
 		"drops an old member first where there is no room": {pool, [][]v1alpha1.VirtualCluster{some(3, "o", available("old")), some(7, "b", bound)}, 0, 0, []string{"o2"}},
 		"replaces a member that does not become ready":     {pool, [][]v1alpha1.VirtualCluster{some(2, "a", available("new")), some(1, "x", stuck)}, 0, 1, []string{"x0"}},
+		"keeps old members that were ready until a moment ago, as after the host started again": {
+			pool, [][]v1alpha1.VirtualCluster{some(3, "r", unready(time.Second))}, 0, 0, nil,
+		},
+		"replaces a member that does not become ready again": {
+			pool, [][]v1alpha1.VirtualCluster{some(2, "a", available("new")), some(1, "r", unready(startLimit+time.Second))}, 0, 1, []string{"r0"},
+		},
+		"drops no second old member while one is being deleted": {
+			pool, [][]v1alpha1.VirtualCluster{some(2, "o", available("old")), some(1, "l", leaving), some(7, "b", bound)}, 0, 0, nil,
+		},
+		"drops no old member where a stuck one makes room": {
+			pool, [][]v1alpha1.VirtualCluster{some(2, "o", available("old")), some(1, "x", stuck), some(7, "b", bound)}, 0, 0, []string{"x0"},
+		},
 		"never drops a bound member, however old its values": {pool, [][]v1alpha1.VirtualCluster{some(3, "a", available("new")), some(1, "b", func(c *v1alpha1.VirtualCluster) {
 			available("old")(c)
 			bound(c)

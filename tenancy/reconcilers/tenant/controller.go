@@ -56,11 +56,11 @@ func (r *Reconciler) Register(mgr manager.Manager) error {
 	changed := builder.WithPredicates(predicate.GenerationChangedPredicate{})
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("tenant").
-		For(&v1alpha1.Tenant{}).
+		For(&v1alpha1.Tenant{}, builder.WithPredicates(moreThanUsage)).
 		Watches(&v1alpha1.VirtualCluster{}, handler.EnqueueRequestsFromMapFunc(r.ofVirtualCluster)).
 		Watches(&v1alpha1.HostCluster{}, handler.EnqueueRequestsFromMapFunc(r.ofAny), changed).
 		Watches(&v1alpha1.Plan{}, handler.EnqueueRequestsFromMapFunc(r.ofPlan), changed).
-		Watches(&v1alpha1.App{}, handler.EnqueueRequestsFromMapFunc(ofNamespaced), changed).
+		Watches(&v1alpha1.App{}, handler.EnqueueRequestsFromMapFunc(ofNamespaced), builder.WithPredicates(otherHeadroom)).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(ofNamespace)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
 		Complete(r)

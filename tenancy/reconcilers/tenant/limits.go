@@ -16,8 +16,7 @@ import (
 // limitsName is the name of the quota and the limit range in vc-<id>.
 const limitsName = "berth-plan"
 
-// applyLimits puts the plan's limits onto the tenant's namespace of the host and sums
-// up what its apps ask for.
+// applyLimits puts the plan's limits onto the tenant's namespace of the host.
 func (r *Reconciler) applyLimits(ctx context.Context, t *v1alpha1.Tenant, seen *observed) error {
 	plan, err := r.plan(ctx, t)
 	if err != nil {
@@ -31,7 +30,11 @@ func (r *Reconciler) applyLimits(ctx context.Context, t *v1alpha1.Tenant, seen *
 	if err := r.Client.List(ctx, &apps, client.InNamespace(v1alpha1.ManagementNamespace(t.Name))); err != nil {
 		return fmt.Errorf("listing the tenant's apps: %w", err)
 	}
-	seen.usage = usage(plan, apps.Items)
+	if len(apps.Items) == 0 {
+		if err := r.noApps(ctx, t, plan, seen); err != nil {
+			return err
+		}
+	}
 	for _, object := range limits(seen.cluster.Name, plan, apps.Items, host.Spec.CPUOvercommit) {
 		if err := kit.Apply(ctx, r.Client, object); err != nil {
 			return err
@@ -40,15 +43,23 @@ func (r *Reconciler) applyLimits(ctx context.Context, t *v1alpha1.Tenant, seen *
 	return nil
 }
 
-// usage is what the apps ask for, against the plan.
-func usage(plan *v1alpha1.Plan, apps []v1alpha1.App) *v1alpha1.TenantUsage {
-	sum := &v1alpha1.TenantUsage{PlanOCUs: plan.Spec.OCUs}
-	for i := range apps {
-		if apps[i].DeletionTimestamp == nil {
-			sum.OCUs += tenancy.AppUsage(&apps[i])
-		}
+// noApps finds the usage of a tenant without apps. The usage has one owner at any time:
+// the apps' reconciler as long as there is an app, since it alone knows what it granted,
+// and this one while there is none. That there is none must be said by the API server:
+// the cache may not show the first app yet, whose usage was written.
+func (r *Reconciler) noApps(ctx context.Context, t *v1alpha1.Tenant, plan *v1alpha1.Plan, seen *observed) error {
+	unused := v1alpha1.TenantUsage{PlanOCUs: plan.Spec.OCUs}
+	if t.Status.Usage == unused {
+		return nil
 	}
-	return sum
+	var apps v1alpha1.AppList
+	if err := r.Live.List(ctx, &apps, client.InNamespace(v1alpha1.ManagementNamespace(t.Name)), client.Limit(1)); err != nil {
+		return fmt.Errorf("listing the tenant's apps: %w", err)
+	}
+	if len(apps.Items) == 0 {
+		seen.usage = &unused
+	}
+	return nil
 }
 
 // limits are the objects that hold a plan in the namespace of virtual cluster id.

@@ -17,7 +17,7 @@ type observed struct {
 	domain string
 	// cluster the tenant is bound to; nil if it is not.
 	cluster *v1alpha1.VirtualCluster
-	// usage of the plan; nil if it was not looked at.
+	// usage of the plan to write; nil leaves it as it is.
 	usage *v1alpha1.TenantUsage
 	// renewIn is when the access must be renewed.
 	renewIn time.Duration

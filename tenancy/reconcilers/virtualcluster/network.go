@@ -2,6 +2,7 @@ package virtualcluster
 
 import (
 	"net/netip"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -106,13 +107,19 @@ func hostAPI(network v1alpha1.HostNetwork) []networkingv1.NetworkPolicyPeer {
 	return peers
 }
 
+// neverOutside is where clouds tell machines who they are and hand out their
+// credentials, to whoever asks.
+var neverOutside = []string{"169.254.0.0/16", "fd00:ec2::254/128"}
+
 // outside are the addresses outside the cluster that tenants' pods may reach: the
-// allowed ones, with every denied range inside them cut out. An allowed range that
-// lies in a denied one is left out; so is one that cannot be read.
+// allowed ones, with every denied range inside them cut out, named or not: the API
+// server and the metadata service. An allowed range that lies in a denied one is left
+// out; so is one that cannot be read.
 func outside(network v1alpha1.HostNetwork) []networkingv1.NetworkPolicyEgressRule {
+	denied := slices.Concat(network.DeniedCIDRs, network.APIServerCIDRs, neverOutside)
 	var peers []networkingv1.NetworkPolicyPeer
 	for _, allowed := range network.EgressCIDRs {
-		block, usable := cut(allowed, append(network.DeniedCIDRs, network.APIServerCIDRs...))
+		block, usable := cut(allowed, denied)
 		if usable {
 			peers = append(peers, networkingv1.NetworkPolicyPeer{IPBlock: block})
 		}
@@ -134,7 +141,7 @@ func cut(allowed string, denied []string) (*networkingv1.IPBlock, bool) {
 		switch {
 		case err != nil:
 			return nil, false // Rather nothing than an address that was meant to be denied.
-		case !from.Overlaps(without):
+		case !from.Overlaps(without), slices.Contains(block.Except, cidr):
 		case without.Bits() <= from.Bits():
 			return nil, false
 		default:

@@ -17,11 +17,22 @@ func TestTenantsMayReachOutsideOnlyWhatIsAllowedAndNotDenied(t *testing.T) {
 		"nothing is allowed by itself": {v1alpha1.HostNetwork{}, nil},
 		"denied ranges are cut out": {
 			v1alpha1.HostNetwork{EgressCIDRs: []string{"0.0.0.0/0"}, DeniedCIDRs: []string{"10.0.0.0/8", "169.254.169.254/32"}},
-			[]networkingv1.IPBlock{{CIDR: "0.0.0.0/0", Except: []string{"10.0.0.0/8", "169.254.169.254/32"}}},
+			[]networkingv1.IPBlock{{CIDR: "0.0.0.0/0", Except: []string{"10.0.0.0/8", "169.254.169.254/32", "169.254.0.0/16"}}},
 		},
 		"so is the host's API server, named or not": {
 			v1alpha1.HostNetwork{APIServerCIDRs: []string{"192.0.2.1/32"}, EgressCIDRs: []string{"192.0.2.0/24"}},
 			[]networkingv1.IPBlock{{CIDR: "192.0.2.0/24", Except: []string{"192.0.2.1/32"}}},
+		},
+		"so is the metadata address, named or not": {
+			v1alpha1.HostNetwork{EgressCIDRs: []string{"0.0.0.0/0", "::/0", "169.254.169.254/32"}},
+			[]networkingv1.IPBlock{
+				{CIDR: "0.0.0.0/0", Except: []string{"169.254.0.0/16"}},
+				{CIDR: "::/0", Except: []string{"fd00:ec2::254/128"}},
+			},
+		},
+		"what is denied twice is cut out once": {
+			v1alpha1.HostNetwork{EgressCIDRs: []string{"0.0.0.0/0"}, DeniedCIDRs: []string{"169.254.0.0/16"}},
+			[]networkingv1.IPBlock{{CIDR: "0.0.0.0/0", Except: []string{"169.254.0.0/16"}}},
 		},
 		"a range inside a denied one is left out": {
 			v1alpha1.HostNetwork{EgressCIDRs: []string{"10.1.0.0/16", "203.0.113.0/24"}, DeniedCIDRs: []string{"10.0.0.0/8"}},
