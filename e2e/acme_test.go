@@ -6,10 +6,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	berthv1 "github.com/berth-dev/berth/api/v1alpha1"
@@ -22,12 +25,16 @@ import (
 func TestAcme(t *testing.T) {
 	t.Cleanup(func() { deleteTenants(t, tenantNamed("acme")) })
 	makeUp(t)
-	if code, body := berth.get(t, berth.url("api--shop.acme", "/api/items")); code != 200 || !strings.Contains(body, "Rocket skates") {
-		t.Errorf("the items: %d %s", code, body)
-	}
-	if code, body := berth.get(t, berth.url("api--shop.acme", "/api/metrics")); code != 200 {
-		t.Errorf("the metrics: %d %s", code, body)
-	}
+	hasItem(t, "Rocket skates")
+	// Prometheus has asked the API at least once when there is a number.
+	eventually(t, time.Minute, "the metrics", func() (bool, string) {
+		code, body := berth.get(t, berth.url("api--shop.acme", "/api/metrics"))
+		return code == 200 && !strings.Contains(body, "null"), fmt.Sprint(code, " ", body)
+	})
+	// An item that the shop does not make by itself shows whether the volume is kept.
+	berth.berth(t, "run", "-t", "acme", "-a", "shop", "-c", "db", "--", "sh", "-c",
+		`PGPASSWORD=$POSTGRES_PASSWORD psql "$POSTGRES_URL" -c "INSERT INTO items VALUES (1001, 'Giant magnet', 'Pulls.', 4200)"`)
+	hasItem(t, "Giant magnet")
 	var tenant berthv1.Tenant
 	if err := berth.host.Get(t.Context(), client.ObjectKey{Name: "acme"}, &tenant); err != nil {
 		t.Fatal(err)
@@ -35,14 +42,22 @@ func TestAcme(t *testing.T) {
 	if tenant.Status.Usage.OCUs != 7 {
 		t.Errorf("the shop uses %d OCUs, want ui 1 + api 4 + db 1 + metrics 1", tenant.Status.Usage.OCUs)
 	}
+	inOwnCluster(t, tenant.Status.VirtualCluster)
 	t.Run("shell", shellIntoAcme)
 	t.Run("down and up", func(t *testing.T) {
 		berth.berth(t, "down", "--name", instanceName)
 		makeUp(t)
-		eventually(t, time.Minute, "the shop's items are there again", func() (bool, string) {
-			code, body := berth.get(t, berth.url("api--shop.acme", "/api/items"))
-			return code == 200 && strings.Contains(body, "Rocket skates"), fmt.Sprint(code, " ", body)
-		})
+		hasItem(t, "Giant magnet")
+	})
+}
+
+// hasItem waits until the shop has an item: its API connects to the database when that is
+// ready, which may be after the release is live.
+func hasItem(t *testing.T, name string) {
+	t.Helper()
+	eventually(t, time.Minute, "the shop has the item "+name, func() (bool, string) {
+		code, body := berth.get(t, berth.url("api--shop.acme", "/api/items"))
+		return code == 200 && strings.Contains(body, name), fmt.Sprint(code, " ", body)
 	})
 }
 
@@ -86,7 +101,31 @@ func shellIntoAcme(t *testing.T) {
 	if !errors.As(err, &exit) || exit.ExitCode() != 3 {
 		t.Errorf("the shell ends with %v, want the exit code that was typed, 3", err)
 	}
-	if left := berth.berth(t, "ps", "-t", "acme", "-a", "shop"); strings.Contains(left, "run.") {
-		t.Errorf("the shell's process is left:\n%s", left)
+	eventually(t, time.Minute, "the shell's process is gone", func() (bool, string) {
+		left := berth.berth(t, "ps", "-t", "acme", "-a", "shop")
+		return !strings.Contains(left, "run."), left
+	})
+}
+
+// inOwnCluster fails the scenario unless the shop's four processes run in the namespace of
+// the tenant's virtual cluster, and none elsewhere.
+func inOwnCluster(t *testing.T, cluster string) {
+	t.Helper()
+	var pods corev1.PodList
+	if err := berth.host.List(t.Context(), &pods, client.MatchingLabels{berthv1.LabelApp: "shop"}); err != nil {
+		t.Fatal(err)
+	}
+	var components []string
+	for _, pod := range pods.Items {
+		if pod.Namespace != berthv1.HostNamespace(cluster) {
+			t.Errorf("%s runs in %s", pod.Name, pod.Namespace)
+		}
+		if pod.Labels[berthv1.LabelRun] == "" {
+			components = append(components, pod.Labels[berthv1.LabelComponent])
+		}
+	}
+	slices.Sort(components)
+	if diff := cmp.Diff([]string{"api", "db", "metrics", "ui"}, components); diff != "" {
+		t.Errorf("what runs in the tenant's cluster (-want +got):\n%s", diff)
 	}
 }

@@ -152,7 +152,7 @@ func wrongCommands() []refusal {
 		{name: "a scale over the plan", args: hello("ps:scale", "web=3:10"), field: "formation", fix: "to 20 OCUs or less"},
 		{name: "a scale to 10,000 OCUs in all", args: hello("ps:scale", "web=100:100"), field: "formation", fix: "to 20 OCUs or less"},
 		{name: "a scale that is no number", args: hello("ps:scale", "web=lots"), detail: "web=lots", fix: "berth ps:scale web=2"},
-		{name: "a component that is not there", args: hello("ps:scale", "wbe=1"), field: "wbe", fix: "choose one of: web"},
+		{name: "a component that is not there", args: hello("ps:scale", "wbe=1"), field: "component", fix: "choose one of: web"},
 		{name: "a deploy of an image that does not exist", args: hello("deploy", nothing), field: "components.web.image", fix: "push the image first"},
 		{name: "a release that is not there", args: hello("rollback", "v99"), field: "version", fix: "berth releases --app hello"},
 		{name: "an app that is not there", args: []string{"ps", "-t", "careful", "-a", "nope"}, field: "app", fix: "berth apps --tenant careful"},

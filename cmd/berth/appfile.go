@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -75,7 +76,8 @@ func (c *cli) init(dir string) error {
 	})
 }
 
-// readAppFile reads a file, and applies --app on top: one file can be several apps.
+// readAppFile reads a file; another name that was chosen replaces its own: one file can be
+// several apps.
 func (c *cli) readAppFile(path string) (*appfile.File, error) {
 	raw, err := os.ReadFile(path) // the person's own file
 	if errors.Is(err, os.ErrNotExist) {
@@ -88,9 +90,7 @@ func (c *cli) readAppFile(path string) (*appfile.File, error) {
 	if err != nil {
 		return nil, fileFaults(path, err)
 	}
-	if c.app != "" {
-		file.App = c.app
-	}
+	file.App = cmp.Or(c.chosenApp(), file.App)
 	return file, nil
 }
 
@@ -111,7 +111,7 @@ func fileFaults(path string, err error) error {
 }
 
 func templatePut(file *appfile.File) apiclient.TemplatePut {
-	app := file.ToApp(nil)
+	app := file.ToApp()
 	return apiclient.TemplatePut{
 		Template: *app.Spec.Template, Formation: app.Spec.Formation, DeployTimeoutSeconds: app.Spec.DeployTimeoutSeconds,
 	}
@@ -156,17 +156,20 @@ func (c *cli) applySecrets(ctx context.Context, client *apiclient.Client, tenant
 		if _, have := values[key]; have {
 			continue
 		}
+		fix := "Set it from the environment: " + key + "=… berth apply --secret " + key
 		if value, ok := os.LookupEnv(key); ok && slices.Contains(named, key) {
-			values[key] = value
+			if values[key], err = secretValue(key, value, fix); err != nil {
+				return nil, err
+			}
 			continue
 		}
 		if !isTerminal(c.in) && !slices.Contains(named, key) {
 			return nil, &apiclient.Problem{
 				Code: string(errs.Invalid), Field: "secrets." + key, Detail: "the app file names the secret " + key + ", and nobody has set it",
-				Fix: "Set it from the environment: " + key + "=… berth apply --secret " + key,
+				Fix: fix,
 			}
 		}
-		if values[key], err = c.readSecret(key); err != nil {
+		if values[key], err = c.readSecret(ctx, key, fix); err != nil {
 			return nil, err
 		}
 	}

@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 
+	"github.com/berth-dev/berth/api/v1alpha1"
 	"github.com/berth-dev/berth/internal/apiclient"
 )
 
@@ -89,10 +91,27 @@ func appState(a *apiclient.App) string {
 		return "maintenance"
 	case a.Ready:
 		return "up"
+	case a.Live == 0 && firstFailed(a.Conditions):
+		return "failed"
 	case a.Latest > a.Live:
 		return "deploying " + versionName(a.Latest)
 	}
 	return "starting"
+}
+
+// firstFailed tells whether an app that was never live is not so for a release's failure.
+func firstFailed(conditions []apiclient.Condition) bool {
+	return slices.ContainsFunc(conditions, func(cond apiclient.Condition) bool {
+		if cond.Type != v1alpha1.ConditionReady {
+			return false
+		}
+		switch cond.Reason {
+		case v1alpha1.ReasonImageNotFound, v1alpha1.ReasonProcessExits, v1alpha1.ReasonOutOfMemory, v1alpha1.ReasonNotHealthy,
+			v1alpha1.ReasonNoRoom, v1alpha1.ReasonCannotStart, v1alpha1.ReasonTimedOut:
+			return true
+		}
+		return false
+	})
 }
 
 func (c *cli) createApp(ctx context.Context, name string) error {
@@ -152,28 +171,21 @@ func (c *cli) deleteApp(ctx context.Context, confirm string, noWait bool) error 
 	if _, err := client.App(ctx, tenant, name); err != nil {
 		return err
 	}
-	if err := c.confirm("This deletes the app "+name+" with its data, for good", name, confirm); err != nil {
+	if err := c.confirm(ctx, "This deletes the app "+name+" with its data, for good", name, confirm); err != nil {
 		return err
 	}
 	if err := client.DeleteApp(ctx, tenant, name); err != nil {
 		return err
 	}
-	p := c.progress()
-	defer p.clear()
-	for !noWait {
-		_, err := client.App(ctx, tenant, name)
-		if isNotFound(err) {
-			break
-		}
+	if !noWait {
+		err := c.awaitGone(ctx, name, func() error {
+			_, err := client.App(ctx, tenant, name)
+			return err
+		})
 		if err != nil {
 			return err
 		}
-		p.say("deleting %s", name)
-		if err := wait(ctx, pollEvery); err != nil {
-			return err
-		}
 	}
-	p.clear()
 	return c.show(map[string]any{"name": name, "deleted": !noWait}, func(w io.Writer) {
 		if noWait {
 			fmt.Fprintf(w, "App %s is being deleted.\n", name)

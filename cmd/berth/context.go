@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"sigs.k8s.io/yaml"
 
@@ -70,8 +71,17 @@ func (u userConfigFile) save() (string, error) {
 	return path, writePrivate(path, append(raw, '\n'))
 }
 
-// writePrivate replaces a file that only its owner may read.
+// writePrivate replaces a file that only its owner may read. A link stays a link: it is
+// the file behind it that is replaced.
 func writePrivate(path string, raw []byte) error {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	} else if to, err := os.Readlink(path); err == nil { // to a file that is yet to be made
+		if !filepath.IsAbs(to) {
+			to = filepath.Join(filepath.Dir(path), to)
+		}
+		path = to
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
@@ -87,15 +97,34 @@ func writePrivate(path string, raw []byte) error {
 	return os.Rename(temp.Name(), path)
 }
 
+// loginInUse is the login with what the environment says on top. A token is for one
+// address: if the environment names another, everything comes from there.
+func loginInUse() (userConfigFile, error) {
+	conf, err := loadConfig()
+	if err != nil {
+		return conf, err
+	}
+	if elsewhere(conf) {
+		conf = userConfigFile{URL: os.Getenv("BERTH_URL")}
+	}
+	conf.Token = cmp.Or(os.Getenv("BERTH_TOKEN"), conf.Token)
+	conf.CAFile = cmp.Or(os.Getenv("BERTH_CA_FILE"), conf.CAFile)
+	conf.Tenant = cmp.Or(os.Getenv("BERTH_TENANT"), conf.Tenant)
+	return conf, nil
+}
+
+// elsewhere tells whether the environment names another Berth than the login.
+func elsewhere(login userConfigFile) bool {
+	address := os.Getenv("BERTH_URL")
+	return address != "" && strings.TrimRight(address, "/") != strings.TrimRight(login.URL, "/")
+}
+
 // client speaks to the API of the login.
 func (c *cli) client() (*apiclient.Client, error) {
-	conf, err := loadConfig()
+	conf, err := loginInUse()
 	if err != nil {
 		return nil, err
 	}
-	conf.URL = cmp.Or(os.Getenv("BERTH_URL"), conf.URL)
-	conf.Token = cmp.Or(os.Getenv("BERTH_TOKEN"), conf.Token)
-	conf.CAFile = cmp.Or(os.Getenv("BERTH_CA_FILE"), conf.CAFile)
 	if conf.URL == "" {
 		return nil, &apiclient.Problem{Detail: "you are not logged in", Fix: "Start Berth on this machine with: berth up; or log in with: berth login URL"}
 	}
@@ -120,16 +149,19 @@ func (c *cli) tenantClient() (*apiclient.Client, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	conf, err := loadConfig()
+	conf, err := loginInUse()
 	if err != nil {
 		return nil, "", err
 	}
-	tenant := cmp.Or(c.tenant, os.Getenv("BERTH_TENANT"), conf.Tenant)
+	tenant := cmp.Or(c.tenant, conf.Tenant)
 	if tenant == "" {
 		return nil, "", usage("no tenant was chosen", "Name one with --tenant, or set BERTH_TENANT; see: berth tenants")
 	}
 	return client, tenant, nil
 }
+
+// chosenApp is the app that was named; otherwise an app file names it.
+func (c *cli) chosenApp() string { return cmp.Or(c.app, os.Getenv("BERTH_APP")) }
 
 // appClient is a client and the app to work on.
 func (c *cli) appClient() (client *apiclient.Client, tenant, app string, err error) {
@@ -137,8 +169,7 @@ func (c *cli) appClient() (client *apiclient.Client, tenant, app string, err err
 	if err != nil {
 		return nil, "", "", err
 	}
-	app = cmp.Or(c.app, os.Getenv("BERTH_APP"))
-	if app == "" {
+	if app = c.chosenApp(); app == "" {
 		if app, err = appFileAppName(appFileName); err != nil {
 			return nil, "", "", err
 		}
@@ -160,11 +191,10 @@ func appFileAppName(path string) (string, error) {
 		return "", fmt.Errorf("reading the app file: %w", err)
 	}
 	var file struct {
-		App  string `json:"app"`
-		Name string `json:"name"`
+		App string `json:"app"`
 	}
 	if err := yaml.Unmarshal(raw, &file); err != nil {
 		return "", nil // the commands that need the file say what is wrong with it
 	}
-	return cmp.Or(file.App, file.Name), nil
+	return file.App, nil
 }

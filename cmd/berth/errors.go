@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -89,9 +90,23 @@ func (c *cli) problemOf(err error) (apiclient.Problem, int) {
 		}
 		return *problem, exitFailed
 	case errors.As(err, &unreachable):
-		return apiclient.Problem{Code: "unreachable", Detail: unreachable.Error(), Fix: "See whether Berth runs with: berth status"}, exitFailed
+		return apiclient.Problem{Code: "unreachable", Detail: unreachable.Error(), Fix: reachFix(unreachable)}, exitFailed
 	case errors.As(err, &known):
 		return apiclient.Problem{Code: string(known.Code), Field: known.Field, Detail: known.Message, Fix: known.Fix}, exitFailed
 	}
 	return apiclient.Problem{Code: "failed", Detail: err.Error()}, exitFailed
+}
+
+// reachFix says what to do about a server that gives no answer.
+func reachFix(err *apiclient.UnreachableError) string {
+	var otherName x509.HostnameError
+	switch {
+	case errors.As(err, &otherName):
+		return "Use the name that its certificate is for: berth login URL"
+	case untrusted(err):
+		return "If it is yours, give the certificate to trust: berth login " + err.URL + " --ca-file FILE"
+	case err.ThisMachine():
+		return "See whether Berth runs with: berth status"
+	}
+	return "Check the address (berth login URL sets another) and your network."
 }

@@ -24,8 +24,8 @@ func (c *cli) kubeconfigCommands() []*cobra.Command {
 	write := &cobra.Command{
 		Use: "kubeconfig", Short: "Write a kubeconfig for the tenant's cluster",
 		Long: `Write access to the tenant's own Kubernetes cluster into a kubeconfig: a context named
-berth-<tenant>, which becomes the current one. It holds no secret: kubectl asks this
-program for a token of at most one hour whenever it needs one.`,
+berth-tenant-<tenant>, which becomes the current one. It holds no secret: kubectl asks
+this program for a token of at most one hour whenever it needs one.`,
 		Example: "  berth kubeconfig --tenant acme\n  kubectl get pods --all-namespaces",
 		Args:    arguments(0, 0, ""),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return c.kubeconfig(cmd.Context(), file) },
@@ -93,7 +93,7 @@ func addContext(ctx context.Context, conf *clientcmdapi.Config, where apiclient.
 	if err != nil {
 		return fmt.Errorf("finding this program: %w", err)
 	}
-	name := "berth-" + where.Tenant
+	name := "berth-tenant-" + where.Tenant // berth-<instance> is an instance's
 	cluster := clientcmdapi.NewCluster()
 	cluster.Server, cluster.CertificateAuthorityData = where.Server, []byte(where.CA)
 	if server, host, ok := loopback(ctx, where.Server); ok {

@@ -34,7 +34,10 @@ input when that is not a terminal. It is checked before it is kept.`,
 				}
 			}
 			conf.Tenant = cmp.Or(c.tenant, conf.Tenant)
-			if conf.Token, err = c.readSecret("token"); err != nil {
+			if _, err := conf.client(); err != nil {
+				return err // before a token is asked for
+			}
+			if conf.Token, err = c.readSecret(cmd.Context(), "token", "Pipe it in: berth login "+conf.URL+" < token"); err != nil {
 				return err
 			}
 			return c.login(cmd, conf)
@@ -52,7 +55,7 @@ input when that is not a terminal. It is checked before it is kept.`,
 			if err != nil {
 				return err
 			}
-			conf, err := loadConfig()
+			conf, err := loginInUse()
 			if err != nil {
 				return err
 			}

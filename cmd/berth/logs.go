@@ -3,9 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"hash/fnv"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -41,34 +42,59 @@ func (c *cli) logs(ctx context.Context, opts apiclient.LogOptions) error {
 	if err != nil {
 		return err
 	}
-	print := c.linePrinter()
-	last := map[string]time.Time{}
-	resumed := false
-	each := func(line apiclient.LogLine) error {
-		if resumed && !line.Time.After(last[line.Process]) {
-			return nil
-		}
-		last[line.Process] = line.Time
-		return print(line)
-	}
-	for broken := 0; ; broken++ {
-		before := len(last)
-		err := client.Logs(ctx, tenant, app, opts, each)
-		var unreachable *apiclient.UnreachableError
+	lines := &logTail{start: time.Now(), last: map[string]time.Time{}, print: c.linePrinter()}
+	for {
+		err := client.Logs(ctx, tenant, app, opts, lines.each)
 		switch {
 		case ctx.Err() != nil && opts.Follow:
 			return nil // Ctrl-C is how following ends
-		case !opts.Follow || (err != nil && !errors.As(err, &unreachable)) || broken >= reconnects:
+		case !opts.Follow:
+			return err
+		case err == nil: // the server never ends it
+			err = apiclient.ErrStreamEnded
+		}
+		// Nothing seen yet means that the past is still to be shown, if it was asked for.
+		if len(lines.last) > 0 || opts.Tail == 0 {
+			lines.resume()
+			opts.Tail = catchUpLines
+		}
+		if !lines.patience.bears(ctx, err) {
 			return err
 		}
-		if len(last) > before {
-			broken = 0
-		}
-		resumed, opts.Tail = true, catchUpLines
-		if err := wait(ctx, time.Second); err != nil {
-			return nil // Ctrl-C again
-		}
 	}
+}
+
+// logTail prints each line once, however often the connection breaks.
+type logTail struct {
+	print    func(apiclient.LogLine) error
+	patience patience
+	// start is when the watching began, last the time of the newest line of each process.
+	start   time.Time
+	last    map[string]time.Time
+	resumed bool
+	// since is the time after which lines of processes not seen before are new.
+	since time.Time
+}
+
+// resume leaves out from now on what was printed or is older than the watching.
+func (l *logTail) resume() {
+	l.resumed, l.since = true, l.start
+	if len(l.last) > 0 {
+		l.since = slices.MaxFunc(slices.Collect(maps.Values(l.last)), time.Time.Compare)
+	}
+}
+
+func (l *logTail) each(line apiclient.LogLine) error {
+	l.patience = patience{}
+	newest, seen := l.last[line.Process]
+	if !seen {
+		newest = l.since
+	}
+	if l.resumed && !line.Time.After(newest) {
+		return nil
+	}
+	l.last[line.Process] = line.Time
+	return l.print(line)
 }
 
 // linePrinter prints lines as text, in colours on a terminal, or as JSON.

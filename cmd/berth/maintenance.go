@@ -39,7 +39,10 @@ func (c *cli) maintenanceCommands() []*cobra.Command {
 				if err != nil {
 					return err
 				}
-				return openBrowser(cmd.Context(), url)
+				if err := openBrowser(cmd.Context(), url); err != nil {
+					return err
+				}
+				return c.show(map[string]string{"url": url}, func(w io.Writer) { fmt.Fprintln(w, "Opened", url) })
 			},
 		},
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -109,7 +110,7 @@ func (p *progress) clear() {
 
 // confirm lets a person type a name before something is lost. Without a terminal the
 // name must be given as a flag.
-func (c *cli) confirm(what, name, given string) error {
+func (c *cli) confirm(ctx context.Context, what, name, given string) error {
 	if given == name {
 		return nil
 	}
@@ -120,9 +121,34 @@ func (c *cli) confirm(what, name, given string) error {
 		return usage(what+" must be confirmed", "Add: --confirm "+name)
 	}
 	fmt.Fprintf(c.err, "%s. Type %s to go on: ", what, name)
-	answer, _ := bufio.NewReader(c.in).ReadString('\n')
+	answer, _ := unlessDone(ctx, func() (string, error) { return bufio.NewReader(c.in).ReadString('\n') })
+	if ctx.Err() != nil {
+		fmt.Fprintln(c.err)
+		return ctx.Err()
+	}
 	if strings.TrimSpace(answer) != name {
 		return errAborted
 	}
 	return nil
+}
+
+// unlessDone waits for a person's input, or until ctx ends. Reading cannot be broken off:
+// what still waits for a key then ends with the program.
+func unlessDone[T any](ctx context.Context, read func() (T, error)) (T, error) {
+	type answer struct {
+		value T
+		err   error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		value, err := read()
+		answers <- answer{value, err}
+	}()
+	select {
+	case a := <-answers:
+		return a.value, a.err
+	case <-ctx.Done():
+		var none T
+		return none, ctx.Err()
+	}
 }

@@ -41,6 +41,7 @@ func newFakePortal() *fakePortal {
 		"GET " + app:                p.app,
 		"PUT " + app + "/template":  p.put,
 		"PATCH " + app:              p.patch,
+		"POST " + app + "/restart":  p.restart,
 		"GET " + app + "/releases":  p.listReleases,
 		"GET " + app + "/secrets":   p.listSecrets,
 		"PATCH " + app + "/secrets": p.patchSecrets,
@@ -57,6 +58,7 @@ func newFakePortal() *fakePortal {
 	p.HandleFunc("GET "+app+"/logs", p.logs)
 	p.HandleFunc("POST "+app+"/run", p.run)
 	p.HandleFunc("DELETE /v1/tenants/{tenant}", p.deleteTenant)
+	p.HandleFunc("DELETE "+app, p.deleteApp)
 	return p
 }
 
@@ -113,6 +115,25 @@ func (p *fakePortal) deleteTenant(_ http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.tenants, r.PathValue("tenant"))
+}
+
+func (p *fakePortal) deleteApp(_ http.ResponseWriter, r *http.Request) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.apps, r.PathValue("app"))
+}
+
+// restart tries a failed release again and changes nothing that can be seen of a live one.
+func (p *fakePortal) restart(r *http.Request) (any, error) {
+	if _, err := p.app(r); err != nil {
+		return nil, err
+	}
+	a := p.apps[r.PathValue("app")]
+	out := apiclient.Changed{Changed: true, App: *a}
+	if a.Live != a.Latest {
+		p.deploy(a.Name, a.Template)
+	}
+	return out, nil
 }
 
 func (p *fakePortal) listApps(*http.Request) (any, error) {

@@ -13,6 +13,15 @@ import (
 )
 
 func (c *cli) processCommands() []*cobra.Command {
+	var noWait bool
+	restart := &cobra.Command{
+		Use: "ps:restart", Short: "Restart every process, a few at a time; try a failed release again", Args: arguments(0, 0, ""),
+		Long: `Restart every process, a few at a time. When the newest release failed, it is tried again
+as a new one, and the command waits for that.`,
+		Example: "  berth ps:restart",
+		RunE:    func(cmd *cobra.Command, _ []string) error { return c.restart(cmd.Context(), noWait) },
+	}
+	noWaitFlag(restart, &noWait)
 	return []*cobra.Command{
 		{
 			Use: "ps", Short: "List what runs", Args: arguments(0, 0, ""),
@@ -26,10 +35,7 @@ a processor and 1 GiB of memory. No release is made. Without arguments it shows 
 			Args:    arguments(0, -1, ""),
 			RunE:    func(cmd *cobra.Command, args []string) error { return c.scale(cmd.Context(), args) },
 		},
-		{
-			Use: "ps:restart", Short: "Restart every process, a few at a time", Args: arguments(0, 0, ""),
-			RunE: func(cmd *cobra.Command, _ []string) error { return c.restart(cmd.Context()) },
-		},
+		restart,
 	}
 }
 
@@ -126,7 +132,7 @@ func printSizes(w io.Writer, app apiclient.App) {
 	})
 }
 
-func (c *cli) restart(ctx context.Context) error {
+func (c *cli) restart(ctx context.Context, noWait bool) error {
 	client, tenant, app, err := c.appClient()
 	if err != nil {
 		return err
@@ -135,7 +141,13 @@ func (c *cli) restart(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.show(change, func(w io.Writer) {
-		fmt.Fprintf(w, "The processes of %s are being restarted. Watch them with: berth ps\n", app)
+	// A retried release is a rollout like any other; the processes of a live one are
+	// replaced without a release of their own.
+	return c.rollout(ctx, client, change, noWait, func(w io.Writer, out outcome) {
+		if out.Release == nil || superseded(out) || out.Release.Version != change.App.Latest {
+			printOutcome(w, out)
+			return
+		}
+		fmt.Fprintf(w, "%s is live. Its processes are being restarted; watch them with: berth ps --app %s\n", versionName(out.Release.Version), app)
 	})
 }

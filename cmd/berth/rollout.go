@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,8 +17,45 @@ import (
 	"github.com/berth-dev/berth/internal/apiclient"
 )
 
-// reconnects is how often in a row a broken watch is taken up again.
+// reconnects is how often in a row a waiting command asks again.
 const reconnects = 30
+
+// patience is that of a command that waits: the portal and the edge may restart meanwhile.
+type patience struct{ broken int }
+
+// bears tells whether to ask again after err, and pauses before that. Any success ends a
+// row of failures.
+func (p *patience) bears(ctx context.Context, err error) bool {
+	if err == nil {
+		p.broken = 0
+		return false
+	}
+	p.broken++
+	if p.broken > reconnects || !transient(err) {
+		return false
+	}
+	_ = wait(ctx, time.Second) // if ctx ends, asking again tells
+	return true
+}
+
+// transient tells whether the same question may have an answer in a moment.
+func transient(err error) bool {
+	var unreachable *apiclient.UnreachableError
+	var problem *apiclient.Problem
+	switch {
+	case errors.As(err, &problem):
+		return slices.Contains([]int{http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout}, problem.Status)
+	case errors.As(err, &unreachable):
+		return !untrusted(err)
+	}
+	return errors.Is(err, apiclient.ErrStreamEnded)
+}
+
+// untrusted tells whether the server's certificate was refused.
+func untrusted(err error) bool {
+	var refused *tls.CertificateVerificationError
+	return errors.As(err, &refused)
+}
 
 // outcome is what a deploying command prints as JSON.
 type outcome struct {
@@ -32,6 +72,11 @@ func noWaitFlag(cmd *cobra.Command, noWait *bool) {
 
 // finish waits for the release that a change made and tells how it went.
 func (c *cli) finish(ctx context.Context, client *apiclient.Client, change apiclient.Changed, noWait bool) error {
+	return c.rollout(ctx, client, change, noWait, printOutcome)
+}
+
+// rollout is finish with other words for what went well.
+func (c *cli) rollout(ctx context.Context, client *apiclient.Client, change apiclient.Changed, noWait bool, words func(io.Writer, outcome)) error {
 	out := outcome{Changed: change.Changed, Changes: change.Changes, App: change.App}
 	if noWait {
 		return c.show(out, func(w io.Writer) {
@@ -54,7 +99,7 @@ func (c *cli) finish(ctx context.Context, client *apiclient.Client, change apicl
 	if last.Release != nil && last.Release.Phase == string(v1alpha1.ReleaseFailed) {
 		return c.failed(out)
 	}
-	return c.show(out, func(w io.Writer) { printOutcome(w, out) })
+	return c.show(out, func(w io.Writer) { words(w, out) })
 }
 
 func printOutcome(w io.Writer, out outcome) {
@@ -65,7 +110,7 @@ func printOutcome(w io.Writer, out outcome) {
 	switch {
 	case !out.Changed:
 		fmt.Fprintf(w, "There is nothing to do: %s is live.\n", version)
-	case out.Release != nil && out.Release.Phase == string(v1alpha1.ReleaseSuperseded):
+	case superseded(out):
 		fmt.Fprintf(w, "%s was replaced by a newer release before it was live. See: berth releases --app %s\n", version, out.App.Name)
 		return
 	default:
@@ -76,27 +121,28 @@ func printOutcome(w io.Writer, out outcome) {
 	}
 }
 
+func superseded(out outcome) bool {
+	return out.Release != nil && out.Release.Phase == string(v1alpha1.ReleaseSuperseded)
+}
+
 // follow tells a release's progress until it is done. What breaks on the way is taken
 // up again: the release goes on without us.
 func (c *cli) follow(ctx context.Context, client *apiclient.Client, app apiclient.App) (apiclient.ReleaseEvent, error) {
 	p := c.progress()
 	defer p.clear()
 	var last apiclient.ReleaseEvent
-	for broken := 0; ; broken++ {
+	var patience patience
+	for {
 		err := client.WatchRelease(ctx, app.Tenant, app.Name, 0, app.Generation, func(ev apiclient.ReleaseEvent) error {
-			broken = 0
+			if ev.Error != nil && transient(ev.Error) {
+				return ev.Error // of the watching, not of the release
+			}
+			patience.broken = 0
 			last = ev
 			p.say("%s", describeRollout(ev))
 			return nil
 		})
-		var unreachable *apiclient.UnreachableError
-		switch {
-		case err == nil:
-			return last, nil
-		case broken >= reconnects || (!errors.Is(err, apiclient.ErrStreamEnded) && !errors.As(err, &unreachable)):
-			return last, err
-		}
-		if err := wait(ctx, time.Second); err != nil {
+		if !patience.bears(ctx, err) {
 			return last, err
 		}
 	}
@@ -146,6 +192,9 @@ func (c *cli) failed(out outcome) error {
 		return exitCode(exitFailed)
 	}
 	printFailure(c.err, out.Release, out.App.Live)
+	if !out.Changed {
+		fmt.Fprintf(c.err, "Nothing was changed by this: v%d is the app as asked for. Try it again with: berth ps:restart --app %s\n", out.Release.Version, out.App.Name)
+	}
 	return exitCode(exitFailed)
 }
 

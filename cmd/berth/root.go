@@ -40,7 +40,20 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(errOut)
-	return c.report(root.ExecuteContext(ctx))
+	err := root.ExecuteContext(ctx)
+	var wrong *usageError
+	if errors.As(err, &wrong) && asksJSON(args) {
+		c.json = true // what comes after a mistake has not been read as flags
+	}
+	return c.report(err)
+}
+
+// asksJSON looks for --json among our own arguments, before those of a command to run.
+func asksJSON(args []string) bool {
+	if end := slices.Index(args, "--"); end >= 0 {
+		args = args[:end]
+	}
+	return slices.Contains(args, "--json")
 }
 
 // newRoot builds the whole tree of commands.
@@ -88,7 +101,7 @@ func newRoot(c *cli) *cobra.Command {
 		groupTenants:    slices.Concat(c.tenantCommands(), c.planCommands()),
 		groupAccount:    slices.Concat(c.loginCommands(), c.versionCommands()),
 		groupKubernetes: c.kubeconfigCommands(),
-		groupMachine:    {newUpCommand(), newDownCommand(), newStatusCommand(), newDoctorCommand()},
+		groupMachine:    {c.upCommand(), c.downCommand(), c.statusCommand(), c.doctorCommand()},
 	} {
 		for _, command := range commands {
 			command.GroupID = group

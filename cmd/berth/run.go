@@ -96,7 +96,7 @@ func (c *cli) shell(ctx context.Context, in apiclient.Run) error {
 	}
 	fd := int(keyboard.Fd()) // a descriptor is small
 	cols, rows, err := term.GetSize(fd)
-	if err != nil {
+	if err != nil || cols == 0 || rows == 0 {
 		cols, rows = 80, 24
 	}
 	fmt.Fprintln(c.err, "Starting a process…")
@@ -105,25 +105,41 @@ func (c *cli) shell(ctx context.Context, in apiclient.Run) error {
 		return err
 	}
 	defer shell.Close()
-	state, err := term.MakeRaw(fd)
-	if err != nil {
-		return fmt.Errorf("preparing the terminal: %w", err)
-	}
-	defer func() { _ = term.Restore(fd, state) }()
-	go copyKeys(shell, keyboard)
-	stop := copySizes(shell, fd)
-	defer stop()
+	// Until the process runs the keyboard stays ours: Ctrl-C gives up.
 	for {
 		ctl, err := shell.Next(c.out)
 		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
 		case err != nil:
 			return &apiclient.UnreachableError{URL: client.URL(), Err: err}
 		case ctl.Error != nil:
 			return ctl.Error
 		case ctl.ExitCode != nil:
 			return ended(nil, ctl.ExitCode, client.URL())
+		case ctl.Process != "":
+			leave, err := enter(shell, keyboard)
+			if err != nil {
+				return err
+			}
+			defer leave()
 		}
 	}
+}
+
+// enter gives the terminal to the process, until leave.
+func enter(shell *apiclient.Shell, keyboard *os.File) (leave func(), err error) {
+	fd := int(keyboard.Fd()) // a descriptor is small
+	state, err := term.MakeRaw(fd)
+	if err != nil {
+		return nil, fmt.Errorf("preparing the terminal: %w", err)
+	}
+	go copyKeys(shell, keyboard)
+	stop := copySizes(shell, fd)
+	return func() {
+		stop()
+		_ = term.Restore(fd, state)
+	}, nil
 }
 
 // copyKeys sends what is typed until the shell ends. It may wait for one more key then;
@@ -141,9 +157,10 @@ func copyKeys(shell *apiclient.Shell, keyboard *os.File) {
 	}
 }
 
-// copySizes tells the shell when the window changes.
+// copySizes tells the shell the window's size, and when it changes.
 func copySizes(shell *apiclient.Shell, fd int) (stop func()) {
 	changes := make(chan os.Signal, 1)
+	changes <- syscall.SIGWINCH // it may have changed while the process started
 	signal.Notify(changes, syscall.SIGWINCH)
 	go func() {
 		for range changes {

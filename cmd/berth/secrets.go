@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -23,7 +25,7 @@ command line (KEY=VALUE) would stay in your shell's history. Nobody can read it 
 		Example: "  berth secrets:set API_KEY\n  berth secrets:set TLS_KEY < key.pem",
 		Args:    arguments(1, -1, "the name of a secret"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			values, err := c.secretValues(args)
+			values, err := c.secretValues(cmd.Context(), args)
 			if err != nil {
 				return err
 			}
@@ -62,7 +64,7 @@ command line (KEY=VALUE) would stay in your shell's history. Nobody can read it 
 
 // secretValues takes values of the command line as they are, with a warning, and asks
 // for the others. Standard input can give one.
-func (c *cli) secretValues(args []string) (map[string]*string, error) {
+func (c *cli) secretValues(ctx context.Context, args []string) (map[string]*string, error) {
 	values := map[string]*string{}
 	asked := 0
 	for _, arg := range args {
@@ -70,7 +72,12 @@ func (c *cli) secretValues(args []string) (map[string]*string, error) {
 		if key == "" {
 			return nil, usage(arg+" names no secret", "Write for example: berth secrets:set API_KEY")
 		}
+		fix := "Pipe it in, such as: berth secrets:set " + key + " < file"
 		if given && value != "-" {
+			value, err := secretValue(key, value, fix)
+			if err != nil {
+				return nil, err
+			}
 			fmt.Fprintf(c.err, "warning: the value of %s is now in your shell's history; next time: berth secrets:set %s\n", key, key)
 			values[key] = &value
 			continue
@@ -78,7 +85,7 @@ func (c *cli) secretValues(args []string) (map[string]*string, error) {
 		if asked++; asked > 1 && !isTerminal(c.in) {
 			return nil, usage("standard input can give the value of one secret only", "Set one secret at a time.")
 		}
-		value, err := c.readSecret(key)
+		value, err := c.readSecret(ctx, key, fix)
 		if err != nil {
 			return nil, err
 		}
@@ -89,21 +96,41 @@ func (c *cli) secretValues(args []string) (map[string]*string, error) {
 
 // readSecret asks for a value without showing it, or reads standard input. One line
 // end at the end is the keyboard's, not the value's.
-func (c *cli) readSecret(key string) (string, error) {
+func (c *cli) readSecret(ctx context.Context, key, fix string) (string, error) {
+	var raw []byte
+	var err error
 	if f, ok := c.in.(*os.File); ok && isTerminal(f) {
 		fmt.Fprintf(c.err, "Value of %s: ", key)
-		raw, err := term.ReadPassword(int(f.Fd())) // a descriptor is small
+		raw, err = readPassword(ctx, int(f.Fd())) // a descriptor is small
 		fmt.Fprintln(c.err)
-		return string(raw), err
+	} else {
+		raw, err = unlessDone(ctx, func() ([]byte, error) { return io.ReadAll(io.LimitReader(c.in, maxSecret+2)) })
 	}
-	raw, err := io.ReadAll(io.LimitReader(c.in, maxSecret+2))
-	if err != nil {
+	if ctx.Err() != nil {
+		return "", ctx.Err()
+	}
+	if err != nil && !errors.Is(err, io.EOF) { // the end of what is typed: it may be empty
 		return "", fmt.Errorf("reading the value: %w", err)
 	}
-	value := strings.TrimSuffix(strings.TrimSuffix(string(raw), "\n"), "\r")
+	return secretValue(key, strings.TrimSuffix(strings.TrimSuffix(string(raw), "\n"), "\r"), fix)
+}
+
+// readPassword reads a line that a terminal does not show, and leaves the terminal as it
+// was also when ctx ends first.
+func readPassword(ctx context.Context, fd int) ([]byte, error) {
+	before, err := term.GetState(fd)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = term.Restore(fd, before) }()
+	return unlessDone(ctx, func() ([]byte, error) { return term.ReadPassword(fd) })
+}
+
+// secretValue checks the length of a value, wherever it came from.
+func secretValue(key, value, fix string) (string, error) {
 	switch {
 	case value == "":
-		return "", usage("the value of "+key+" is empty", "Pipe it in, such as: berth secrets:set "+key+" < file")
+		return "", usage("the value of "+key+" is empty", fix)
 	case len(value) > maxSecret:
 		return "", usage("the value of "+key+" is longer than 64 KiB", "Put large data into a volume.")
 	}

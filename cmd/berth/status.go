@@ -1,11 +1,10 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -19,14 +18,14 @@ type statusOutput struct {
 	Parts   []localcluster.PartStatus `json:"parts,omitempty"`
 }
 
-func newStatusCommand() *cobra.Command {
+func (c *cli) statusCommand() *cobra.Command {
 	var name string
 	command := &cobra.Command{
 		Use:     "status",
 		Short:   "Show what runs on this machine",
 		Example: "  berth status\n  berth status --name second --json",
-		Args:    cobra.NoArgs,
-		RunE: func(command *cobra.Command, _ []string) error {
+		Args:    arguments(0, 0, ""),
+		RunE: func(*cobra.Command, []string) error {
 			instance, err := localcluster.Open(name)
 			if err != nil {
 				return err
@@ -43,19 +42,14 @@ func newStatusCommand() *cobra.Command {
 					return err
 				}
 			}
-			if asJSON, _ := command.Flags().GetBool("json"); asJSON {
-				return json.NewEncoder(command.OutOrStdout()).Encode(status)
-			}
-			printStatus(command, instance, status)
-			return nil
+			return c.show(status, func(w io.Writer) { printStatus(w, instance, status) })
 		},
 	}
 	command.Flags().StringVar(&name, "name", localcluster.DefaultName, "instance")
 	return command
 }
 
-func printStatus(command *cobra.Command, instance *localcluster.Instance, status statusOutput) {
-	out := command.OutOrStdout()
+func printStatus(out io.Writer, instance *localcluster.Instance, status statusOutput) {
 	switch {
 	case status.Running && len(status.Parts) == 0:
 		fmt.Fprintf(out, "Instance %q is starting.\n", instance.Name)
@@ -69,38 +63,34 @@ func printStatus(command *cobra.Command, instance *localcluster.Instance, status
 	default:
 		fmt.Fprintf(out, "There is no instance %q. `berth up --name %s` makes it.\n", instance.Name, instance.Name)
 	}
-	table := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
-	for _, part := range status.Parts {
-		state := "ready"
-		if !part.Ready {
-			state = "starting"
+	table(out, "", func(row func(...any)) {
+		for _, part := range status.Parts {
+			state := "ready"
+			if !part.Ready {
+				state = "starting"
+			}
+			if part.Starts > 1 {
+				state += fmt.Sprintf(", started %d times", part.Starts)
+			}
+			row("  "+part.Name, state)
 		}
-		if part.Starts > 1 {
-			state += fmt.Sprintf(", started %d times", part.Starts)
-		}
-		fmt.Fprintf(table, "  %s\t%s\n", part.Name, state)
-	}
-	table.Flush()
+	})
 }
 
-func newDoctorCommand() *cobra.Command {
+func (c *cli) doctorCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "doctor",
 		Short:   "Check that this machine has what `berth up` needs",
 		Example: "  berth doctor",
-		Args:    cobra.NoArgs,
-		RunE: func(command *cobra.Command, _ []string) error {
+		Args:    arguments(0, 0, ""),
+		RunE: func(*cobra.Command, []string) error {
 			checks := localcluster.Doctor()
 			failed := false
 			for _, check := range checks {
 				failed = failed || !check.OK
 			}
-			if asJSON, _ := command.Flags().GetBool("json"); asJSON {
-				if err := json.NewEncoder(command.OutOrStdout()).Encode(checks); err != nil {
-					return err
-				}
-			} else {
-				printChecks(command, checks)
+			if err := c.show(checks, func(w io.Writer) { printChecks(w, checks) }); err != nil {
+				return err
 			}
 			if failed {
 				return errors.New("this machine lacks something `berth up` needs")
@@ -110,8 +100,7 @@ func newDoctorCommand() *cobra.Command {
 	}
 }
 
-func printChecks(command *cobra.Command, checks []localcluster.Check) {
-	out := command.OutOrStdout()
+func printChecks(out io.Writer, checks []localcluster.Check) {
 	for _, check := range checks {
 		mark := "✓"
 		if !check.OK {

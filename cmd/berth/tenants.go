@@ -169,7 +169,7 @@ func (c *cli) createTenant(ctx context.Context, in apiclient.NewTenant, noWait b
 // rememberTenant makes the first tenant the one that commands mean.
 func rememberTenant(name string) error {
 	conf, err := loadConfig()
-	if err != nil || conf.Tenant != "" || conf.URL == "" {
+	if err != nil || conf.Tenant != "" || conf.URL == "" || elsewhere(conf) {
 		return err
 	}
 	conf.Tenant = name
@@ -181,8 +181,12 @@ func rememberTenant(name string) error {
 func (c *cli) awaitTenant(ctx context.Context, client *apiclient.Client, name string) (apiclient.Tenant, error) {
 	p := c.progress()
 	defer p.clear()
+	var patience patience
 	for {
 		t, err := client.Tenant(ctx, name)
+		if patience.bears(ctx, err) {
+			continue
+		}
 		if err != nil {
 			return t, err
 		}
@@ -215,28 +219,21 @@ func (c *cli) deleteTenant(ctx context.Context, name, confirm string, noWait boo
 	if _, err := client.Tenant(ctx, name); err != nil {
 		return err
 	}
-	if err := c.confirm("This deletes the tenant "+name+" with all its apps and data, for good", name, confirm); err != nil {
+	if err := c.confirm(ctx, "This deletes the tenant "+name+" with all its apps and data, for good", name, confirm); err != nil {
 		return err
 	}
 	if err := client.DeleteTenant(ctx, name); err != nil {
 		return err
 	}
-	p := c.progress()
-	defer p.clear()
-	for !noWait {
-		_, err := client.Tenant(ctx, name)
-		if isNotFound(err) {
-			break
-		}
+	if !noWait {
+		err := c.awaitGone(ctx, name, func() error {
+			_, err := client.Tenant(ctx, name)
+			return err
+		})
 		if err != nil {
 			return err
 		}
-		p.say("deleting %s", name)
-		if err := wait(ctx, pollEvery); err != nil {
-			return err
-		}
 	}
-	p.clear()
 	if err := forgetTenant(name); err != nil {
 		return err
 	}
@@ -251,12 +248,34 @@ func (c *cli) deleteTenant(ctx context.Context, name, confirm string, noWait boo
 
 func forgetTenant(name string) error {
 	conf, err := loadConfig()
-	if err != nil || conf.Tenant != name {
+	if err != nil || conf.Tenant != name || elsewhere(conf) {
 		return err
 	}
 	conf.Tenant = ""
 	_, err = conf.save()
 	return err
+}
+
+// awaitGone waits until there is no such thing as ask asks for.
+func (c *cli) awaitGone(ctx context.Context, name string, ask func() error) error {
+	p := c.progress()
+	defer p.clear()
+	var patience patience
+	for {
+		err := ask()
+		switch {
+		case isNotFound(err):
+			return nil
+		case patience.bears(ctx, err):
+			continue
+		case err != nil:
+			return err
+		}
+		p.say("deleting %s", name)
+		if err := wait(ctx, pollEvery); err != nil {
+			return err
+		}
+	}
 }
 
 func isNotFound(err error) bool {

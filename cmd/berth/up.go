@@ -3,8 +3,11 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -41,7 +44,7 @@ func describe(instance *localcluster.Instance, ports localcluster.Ports) upOutpu
 	}
 }
 
-func newUpCommand() *cobra.Command {
+func (c *cli) upCommand() *cobra.Command {
 	var name string
 	var options localcluster.UpOptions
 	var into localcluster.InstallOptions
@@ -56,13 +59,16 @@ the source tree. Ctrl-C before the end leaves nothing running.`,
   berth up --name plain --bare        only the Kubernetes, without Berth
   berth up --context my-eks --registry 123456789012.dkr.ecr.eu-central-1.amazonaws.com/berth --values eks.yaml
                                       into a cluster that exists`,
-		Args: cobra.NoArgs,
+		Args: arguments(0, 0, ""),
 		RunE: func(command *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(command.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			if into.Context != "" {
 				into.SourceDir, into.PoolSize, into.Out = options.SourceDir, options.PoolSize, command.ErrOrStderr()
-				return localcluster.Install(ctx, into)
+				if err := localcluster.Install(ctx, into); err != nil {
+					return err
+				}
+				return c.reportInstall(into)
 			}
 			instance, err := localcluster.Open(name)
 			if err != nil {
@@ -73,7 +79,7 @@ the source tree. Ctrl-C before the end leaves nothing running.`,
 			if err != nil {
 				return err
 			}
-			return reportUp(command, instance, result, options.Bare)
+			return c.reportUp(instance, result, options.Bare)
 		},
 	}
 	flags := command.Flags()
@@ -89,7 +95,7 @@ the source tree. Ctrl-C before the end leaves nothing running.`,
 }
 
 // reportUp says what is there now and how to use it.
-func reportUp(command *cobra.Command, instance *localcluster.Instance, result *localcluster.Result, bare bool) error {
+func (c *cli) reportUp(instance *localcluster.Instance, result *localcluster.Result, bare bool) error {
 	output := describe(instance, result.Ports)
 	output.Steps, output.Total = result.Steps, result.Total.Milliseconds()
 	if instance.Name == localcluster.DefaultName && !bare {
@@ -99,21 +105,52 @@ func reportUp(command *cobra.Command, instance *localcluster.Instance, result *l
 		}
 		output.CLIConfig = path
 	}
-	if asJSON, _ := command.Flags().GetBool("json"); asJSON {
-		return json.NewEncoder(command.OutOrStdout()).Encode(output)
-	}
-	out := command.OutOrStdout()
-	fmt.Fprintf(out, "\nBerth is up (%.1f s).\n\n", result.Total.Seconds())
-	if !bare {
-		fmt.Fprintf(out, "  API         %s\n", output.URL)
-		fmt.Fprintf(out, "  registry    %s\n", output.Registry)
-		if output.CLIConfig == instance.CLIConfig() {
-			fmt.Fprintf(out, "  commands    export BERTH_CONFIG=%s\n", output.CLIConfig)
+	return c.show(output, func(out io.Writer) {
+		fmt.Fprintf(out, "\nBerth is up (%.1f s).\n\n", result.Total.Seconds())
+		if !bare {
+			fmt.Fprintf(out, "  API         %s\n", output.URL)
+			fmt.Fprintf(out, "  registry    %s\n", output.Registry)
+			if output.CLIConfig == instance.CLIConfig() {
+				fmt.Fprintf(out, "  commands    export BERTH_CONFIG=%s\n", output.CLIConfig)
+			}
+		}
+		fmt.Fprintf(out, "  kubectl     export KUBECONFIG=%s\n", output.Kubeconfig)
+		fmt.Fprintf(out, "  logs        %s\n", output.Logs)
+	})
+}
+
+// installOutput is what `berth up --context --json` prints. Where Berth answers is known
+// only of an embedded instance.
+type installOutput struct {
+	Context   string `json:"context"`
+	URL       string `json:"url,omitempty"`
+	CLIConfig string `json:"cliConfig,omitempty"`
+}
+
+// reportInstall says where Berth is now and how to log in.
+func (c *cli) reportInstall(into localcluster.InstallOptions) error {
+	output := installOutput{Context: into.Context}
+	if name, ok := strings.CutPrefix(into.Context, "berth-"); ok {
+		instance, err := localcluster.Open(name)
+		if err == nil && instance.Running() != nil && slices.Contains([]string{"", instance.Kubeconfig()}, into.Kubeconfig) {
+			state, err := instance.LoadState()
+			if err != nil {
+				return err
+			}
+			output.URL, output.CLIConfig = describe(instance, state.Ports).URL, instance.CLIConfig()
 		}
 	}
-	fmt.Fprintf(out, "  kubectl     export KUBECONFIG=%s\n", output.Kubeconfig)
-	fmt.Fprintf(out, "  logs        %s\n", output.Logs)
-	return nil
+	return c.show(output, func(out io.Writer) {
+		fmt.Fprintf(out, "\nBerth is up in the cluster of the context %s.\n\n", into.Context)
+		if output.URL != "" {
+			fmt.Fprintf(out, "  API         %s\n", output.URL)
+			fmt.Fprintf(out, "  commands    export BERTH_CONFIG=%s\n", output.CLIConfig)
+			return
+		}
+		fmt.Fprintf(out, "  commands    berth login https://api.DOMAIN, with the domain of your values and this token:\n")
+		fmt.Fprintf(out, "              kubectl --context %s -n %s get secret berth-operator-token --template '{{.data.token | base64decode}}'\n",
+			into.Context, localcluster.SystemNamespace)
+	})
 }
 
 // userConfig makes the default instance what the user's commands talk to, unless they
@@ -143,7 +180,7 @@ func replaces(own, login userConfigFile) bool {
 	return login.URL == "" || login.URL == own.URL || login.CAFile != "" && login.CAFile == own.CAFile
 }
 
-func newDownCommand() *cobra.Command {
+func (c *cli) downCommand() *cobra.Command {
 	var name, kubeContext, kubeconfig string
 	var forget bool
 	command := &cobra.Command{
@@ -153,16 +190,26 @@ func newDownCommand() *cobra.Command {
 		Example: `  berth down
   berth down --delete                 and remove everything it kept
   berth down --context my-eks         uninstall Berth from another cluster`,
-		Args: cobra.NoArgs,
+		Args: arguments(0, 0, ""),
 		RunE: func(_ *cobra.Command, _ []string) error {
 			if kubeContext != "" {
-				return localcluster.Uninstall(kubeContext, kubeconfig)
+				if err := localcluster.Uninstall(kubeContext, kubeconfig); err != nil {
+					return err
+				}
+				return c.show(map[string]any{"context": kubeContext, "uninstalled": true}, func(w io.Writer) {
+					fmt.Fprintf(w, "Berth is gone from the cluster of the context %s.\n", kubeContext)
+				})
 			}
 			instance, err := localcluster.Open(name)
 			if err != nil {
 				return err
 			}
-			return instance.Down(forget)
+			if err := instance.Down(forget); err != nil {
+				return err
+			}
+			return c.show(map[string]any{"name": instance.Name, "running": false, "deleted": forget}, func(w io.Writer) {
+				fmt.Fprintf(w, "Instance %q %s.\n", instance.Name, map[bool]string{true: "is gone with all it kept", false: "is stopped"}[forget])
+			})
 		},
 	}
 	command.Flags().StringVar(&name, "name", localcluster.DefaultName, "instance")

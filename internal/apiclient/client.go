@@ -11,9 +11,13 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
+
+	"github.com/berth-dev/berth/internal/errs"
 )
 
 // maxAnswer bounds what the client reads of one document.
@@ -45,18 +49,21 @@ type Client struct {
 func New(opts Options) (*Client, error) {
 	base, err := url.Parse(opts.URL)
 	if err != nil || base.Host == "" || (base.Scheme != "https" && base.Scheme != "http") {
-		return nil, fmt.Errorf("the API address %q is not a URL such as https://api.example.com", opts.URL)
+		return nil, badURL(fmt.Sprintf("%q is not an address of Berth", opts.URL), "Write it as https://api.example.com")
+	}
+	if base.Scheme == "http" && !thisMachine(base.Hostname()) {
+		return nil, badURL(fmt.Sprintf("%s would send your token where everybody on the way can read it", opts.URL), "Write it with https://")
 	}
 	conf := &tls.Config{MinVersion: tls.VersionTLS12}
 	if len(opts.CA) > 0 {
 		conf.RootCAs = x509.NewCertPool()
 		if !conf.RootCAs.AppendCertsFromPEM(opts.CA) {
-			return nil, errors.New("the CA file holds no PEM certificate")
+			return nil, badCA()
 		}
 	}
 	c := &Client{base: base, opts: opts, tls: conf, dial: DialLocalhost, agent: opts.UserAgent}
 	c.http = &http.Client{Transport: retrier{&http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
+		Proxy:                 proxy,
 		DialContext:           c.dial,
 		TLSClientConfig:       conf,
 		ForceAttemptHTTP2:     true,
@@ -67,16 +74,36 @@ func New(opts Options) (*Client, error) {
 	return c, nil
 }
 
+func badCA() error {
+	return &Problem{Code: string(errs.Invalid), Field: "caFile", Detail: "the file of the certificate to trust holds none", Fix: "Give a PEM file: berth login URL --ca-file FILE"}
+}
+
+func badURL(what, fix string) error {
+	return &Problem{Code: string(errs.Invalid), Field: "url", Detail: what, Fix: fix}
+}
+
+// thisMachine tells whether a host name or address can only be this machine's.
+func thisMachine(host string) bool {
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && ip.Unmap().IsLoopback()
+}
+
+// proxy is the environment's, for other machines than this one.
+func proxy(request *http.Request) (*url.URL, error) {
+	if thisMachine(request.URL.Hostname()) {
+		return nil, nil
+	}
+	return http.ProxyFromEnvironment(request)
+}
+
 // DialLocalhost connects like a net.Dialer, except that localhost and every name
 // below it is this machine: glibc resolves only the bare name.
 func DialLocalhost(ctx context.Context, network, addr string) (net.Conn, error) {
 	d := &net.Dialer{Timeout: 10 * time.Second}
 	host, port, err := net.SplitHostPort(addr)
-	if err == nil {
-		host = strings.TrimSuffix(strings.ToLower(host), ".")
-		if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-			addr = net.JoinHostPort("127.0.0.1", port)
-		}
+	if _, notIP := netip.ParseAddr(host); err == nil && notIP != nil && thisMachine(host) {
+		addr = net.JoinHostPort("127.0.0.1", port)
 	}
 	return d.DialContext(ctx, network, addr)
 }
@@ -93,26 +120,52 @@ type UnreachableError struct {
 // Error names the address.
 func (e *UnreachableError) Error() string { return fmt.Sprintf("cannot reach %s: %v", e.URL, e.Err) }
 
+// ThisMachine tells whether the address is one of this machine's.
+func (e *UnreachableError) ThisMachine() bool {
+	u, err := url.Parse(e.URL)
+	return err == nil && thisMachine(u.Hostname())
+}
+
 // Unwrap gives the cause.
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
-// endpoint builds the address of a path made of already separate parts.
-func (c *Client) endpoint(query url.Values, parts ...string) string {
-	u := c.base.JoinPath(append([]string{"v1"}, escape(parts)...)...)
-	u.RawQuery = query.Encode()
-	return u.String()
+// target is the address of a request, or why there can be none.
+type target struct {
+	url string
+	err error
 }
 
-func escape(parts []string) []string {
-	out := make([]string, len(parts))
-	for i, p := range parts {
-		out[i] = url.PathEscape(p)
+// namePattern is what a name in an address can be. It leaves the rest to the server, but
+// "." and ".." would be the address of something else.
+var namePattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
+
+// endpoint builds the address of a path made of already separate parts.
+func (c *Client) endpoint(query url.Values, parts ...string) target {
+	for i, part := range parts {
+		if !namePattern.MatchString(part) || len(part) > 63 {
+			return target{err: badName(parts[max(0, i-1)], part)}
+		}
 	}
-	return out
+	u := c.base.JoinPath(append([]string{"v1"}, parts...)...)
+	u.RawQuery = query.Encode()
+	return target{url: u.String()}
+}
+
+// badName refuses what cannot be the name of one of a collection.
+func badName(collection, name string) error {
+	field := strings.TrimSuffix(collection, "s")
+	return &Problem{
+		Status: http.StatusUnprocessableEntity, Code: string(errs.Invalid), Field: field,
+		Detail: fmt.Sprintf("%q cannot be a name", name),
+		Fix:    "Names are lower-case letters, digits and single hyphens. See: berth " + collection,
+	}
 }
 
 // send makes one request and gives back the answer when its status is below 400.
-func (c *Client) send(ctx context.Context, method, target, accept string, body any) (*http.Response, error) {
+func (c *Client) send(ctx context.Context, method string, to target, accept string, body any) (*http.Response, error) {
+	if to.err != nil {
+		return nil, to.err
+	}
 	var reader io.Reader
 	if body != nil {
 		raw, err := json.Marshal(body)
@@ -121,7 +174,7 @@ func (c *Client) send(ctx context.Context, method, target, accept string, body a
 		}
 		reader = bytes.NewReader(raw)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, target, reader)
+	req, err := http.NewRequestWithContext(ctx, method, to.url, reader)
 	if err != nil {
 		return nil, fmt.Errorf("making the request: %w", err)
 	}
@@ -169,8 +222,8 @@ func problemOf(resp *http.Response) error {
 }
 
 // call makes one request and decodes the answer into out unless out is nil.
-func (c *Client) call(ctx context.Context, method, target string, body, out any) error {
-	resp, err := c.send(ctx, method, target, "application/json", body)
+func (c *Client) call(ctx context.Context, method string, to target, body, out any) error {
+	resp, err := c.send(ctx, method, to, "application/json", body)
 	if err != nil {
 		return err
 	}

@@ -6,5 +6,5 @@
 // release and the API describe a component with the same words. Nothing else of the
 // kinds leaks through; a field here is a promise to callers.
 //
-// It imports the standard library and api, and every package may import it.
+// It imports the standard library, api and errs, and every package may import it.
 package apiclient

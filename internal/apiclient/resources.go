@@ -20,13 +20,6 @@ func (c *Client) Plans(ctx context.Context) ([]Plan, error) {
 	return out.Items, err
 }
 
-// HostClusters lists the host clusters; operators only.
-func (c *Client) HostClusters(ctx context.Context) ([]HostCluster, error) {
-	var out List[HostCluster]
-	err := c.call(ctx, http.MethodGet, c.endpoint(nil, "hostclusters"), nil, &out)
-	return out.Items, err
-}
-
 // Tenants lists the tenants.
 func (c *Client) Tenants(ctx context.Context) ([]Tenant, error) {
 	var out List[Tenant]
@@ -150,6 +143,6 @@ func (c *Client) KubeconfigToken(ctx context.Context, tenant string) (out json.R
 	return out, c.call(ctx, http.MethodPost, c.endpoint(nil, "tenants", tenant, "kubeconfig", "token"), nil, &out)
 }
 
-func (c *Client) app(query url.Values, tenant, app string, more ...string) string {
+func (c *Client) app(query url.Values, tenant, app string, more ...string) target {
 	return c.endpoint(query, append([]string{"tenants", tenant, "apps", app}, more...)...)
 }

@@ -44,10 +44,10 @@ func (s *Service) Shell(ctx context.Context, tenant, app string, in Run, term Te
 		return 0, err
 	}
 	defer s.removeRun(ctx, clientset, pod)
-	if err := term.Sink.Started(processName(pod)); err != nil {
+	if err := awaitStart(ctx, clientset, pod); err != nil {
 		return 0, err
 	}
-	if err := awaitStart(ctx, clientset, pod); err != nil {
+	if err := term.Sink.Started(processName(pod)); err != nil {
 		return 0, err
 	}
 	conf, err := s.restConfig(ctx, tenant)

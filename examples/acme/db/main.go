@@ -55,7 +55,7 @@ func fromEnvironment(env func(string) string) (config, error) {
 		password: env("POSTGRES_PASSWORD"),
 	}
 	if c.password == "" {
-		return c, errors.New("POSTGRES_PASSWORD is not set: set it with berth secrets:set POSTGRES_PASSWORD=<password>")
+		return c, errors.New("POSTGRES_PASSWORD is not set: name it under secrets in the app file, and berth apply asks for it")
 	}
 	for name, value := range map[string]string{"POSTGRES_USER": c.user, "POSTGRES_DB": c.database} {
 		if strings.ContainsAny(value, "\"'\\\n") {

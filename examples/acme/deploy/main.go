@@ -118,11 +118,23 @@ The shop is live on its own virtual cluster. Fetch a page of it:
 
 and look around:
 
-  export BERTH_CONFIG=%s BERTH_TENANT=%s BERTH_APP=%s PATH=$PATH:%s
-  berth ps
-  berth logs -f
-`, up.CA, app, tenant, up.Domain, up.HTTPSPort, up.CLIConfig, tenant, app, filepath.Dir(b.path))
+  export %sPATH=$PATH:%s
+  berth ps -t %s -a %s
+  berth logs -f -t %s -a %s
+`, up.CA, app, tenant, up.Domain, up.HTTPSPort, loginToExport(up.CLIConfig), filepath.Dir(b.path), tenant, app, tenant, app)
 	return nil
+}
+
+// loginToExport is what makes other commands use a login, if they do not by themselves.
+func loginToExport(config string) string {
+	usual, found := os.LookupEnv("BERTH_CONFIG")
+	if dir, err := os.UserConfigDir(); err == nil && !found {
+		usual = filepath.Join(dir, "berth", "config.json")
+	}
+	if config == usual {
+		return ""
+	}
+	return "BERTH_CONFIG=" + config + " "
 }
 
 func push(ctx context.Context, registry string, set images.Set) error {
@@ -140,7 +152,11 @@ type berth struct{ path, config string }
 func (b berth) command(ctx context.Context, args ...string) *exec.Cmd {
 	command := exec.CommandContext(ctx, b.path, args...)
 	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
-	command.Env = os.Environ()
+	// The shop goes to the Berth of this machine, whichever one other commands speak to.
+	command.Env = slices.DeleteFunc(os.Environ(), func(variable string) bool {
+		name, _, _ := strings.Cut(variable, "=")
+		return slices.Contains([]string{"BERTH_URL", "BERTH_TOKEN", "BERTH_CA_FILE"}, name)
+	})
 	if b.config != "" {
 		command.Env = append(command.Env, "BERTH_CONFIG="+b.config)
 	}
@@ -203,7 +219,7 @@ func (b berth) release(ctx context.Context, file string) error {
 	if err != nil && !noApp {
 		return fmt.Errorf("listing the shop's secrets: %w", err)
 	}
-	args := []string{"apply", "--tenant", tenant, "--file", file}
+	args := []string{"apply", "--tenant", tenant, "--app", app, "--file", file}
 	apply := b.command(ctx, args...)
 	if !slices.Contains(secrets, "POSTGRES_PASSWORD") {
 		apply = b.command(ctx, append(args, "--secret", "POSTGRES_PASSWORD")...)

@@ -32,3 +32,12 @@ func TestProblemOfKeepsTheCodeAndWhatElseWasSaid(t *testing.T) {
 		t.Errorf("got %v, want what was written", err)
 	}
 }
+
+func TestOnlyALoginThatIsNotUsedAnywayIsToBeExported(t *testing.T) {
+	t.Setenv("BERTH_CONFIG", "/mine.json")
+	for config, want := range map[string]string{"/mine.json": "", "/other.json": "BERTH_CONFIG=/other.json "} {
+		if got := loginToExport(config); got != want {
+			t.Errorf("%s: %q, want %q", config, got, want)
+		}
+	}
+}
