@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -42,10 +43,7 @@ func TestSpine(t *testing.T) {
 	if !strings.Contains(out, "hello.spine.") {
 		t.Errorf("apply does not say the URL: %s", out)
 	}
-	code, body := berth.get(t, berth.url("hello.spine", "/"))
-	if code != 200 || !strings.Contains(body, "hello from web 1") {
-		t.Fatalf("the app answers %d: %s", code, body)
-	}
+	answers(t, "hello.spine", "/", 200, "hello from web 1")
 	if _, body := berth.get(t, berth.url("hello.spine", "/env?name=GREETING")); body != "ahoy" {
 		t.Errorf("GREETING is %q inside", body)
 	}
@@ -55,16 +53,13 @@ func TestSpine(t *testing.T) {
 
 	in := []string{"-t", "spine", "-a", "hello"}
 	followed := follow(t, in...)
+	followed.wait(t, "listening on")
 	berth.berth(t, append([]string{"deploy", "web=" + testImage("2")}, in...)...)
-	if _, body := berth.get(t, berth.url("hello.spine", "/version")); body != "2" {
-		t.Errorf("after the deploy version %q answers", body)
-	}
+	answers(t, "hello.spine", "/version", 200, "2")
 	berth.get(t, berth.url("hello.spine", "/of-a-new-process"))
 	followed.wait(t, "GET /of-a-new-process")
 	berth.berth(t, append([]string{"rollback", "v1"}, in...)...)
-	if _, body := berth.get(t, berth.url("hello.spine", "/version")); body != "1" {
-		t.Errorf("after the rollback version %q answers", body)
-	}
+	answers(t, "hello.spine", "/version", 200, "1")
 	berth.berth(t, append([]string{"ps:scale", "web=2"}, in...)...)
 	eventually(t, time.Minute, "two processes", func() (bool, string) {
 		out := berth.berth(t, append([]string{"ps"}, in...)...)
@@ -86,9 +81,17 @@ func TestSpine(t *testing.T) {
 			t.Errorf("%T %s is still there (%v)", gone, name, err)
 		}
 	}
-	if code, _ := berth.get(t, berth.url("hello.spine", "/")); code != 404 {
-		t.Errorf("the host name of a deleted app answers %d", code)
-	}
+	answers(t, "hello.spine", "/", 404, "")
+}
+
+// answers waits until an address answers as wanted: the edge learns of a change a moment
+// after the command that made it has returned.
+func answers(t *testing.T, host, path string, code int, body string) {
+	t.Helper()
+	eventually(t, 15*time.Second, fmt.Sprintf("%s%s answers %d %s", host, path, code, body), func() (bool, string) {
+		gotCode, gotBody := berth.get(t, berth.url(host, path))
+		return gotCode == code && strings.Contains(gotBody, body), fmt.Sprint(gotCode, " ", gotBody)
+	})
 }
 
 // following is a `berth logs --follow` that runs.
@@ -123,7 +126,7 @@ func follow(t *testing.T, in ...string) *following {
 func (f *following) wait(t *testing.T, text string) {
 	t.Helper()
 	var last string
-	late := time.After(15 * time.Second)
+	late := time.After(time.Minute)
 	for {
 		select {
 		case line, ok := <-f.lines:
