@@ -115,7 +115,7 @@ func TestScale(t *testing.T) {
 		t.Error(diff)
 	}
 	err := apps.Scale(app, "uj", new(int32(1)), nil)
-	if errs.CodeOf(err) != errs.NotFound || errs.As(err).Fix != "choose one of: ui, db" {
+	if errs.CodeOf(err) != errs.Invalid || errs.As(err).Field != "component" || errs.As(err).Fix != "choose one of: ui, db" {
 		t.Errorf("an unknown component gave %v", err)
 	}
 }

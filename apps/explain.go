@@ -246,7 +246,7 @@ func exitHint(code int32) string {
 	case 137, 143:
 		return "If the process was not ready in time, make its health check pass sooner; else see its output."
 	default:
-		return "Read the end of its output below; `berth logs` has all of it. Often a variable in config is missing."
+		return "Read the end of its output; `berth logs` has all of it. Often a variable in config is missing."
 	}
 }
 

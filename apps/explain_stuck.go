@@ -38,7 +38,7 @@ func (r *Rollout) stuck() *Explanation {
 		}
 	}
 	return explain(v1alpha1.ReasonTimedOut, "The processes did not all become healthy.",
-		"Deploy again; if it happens again, give it more time with deployTimeoutSeconds.")
+		"Try again with `berth ps:restart`; if it happens again, give it more time with deployTimeoutSeconds first.")
 }
 
 // refused says whether processes could not even be created, and why.
@@ -78,13 +78,13 @@ func noRoom(detail string) *Explanation {
 	switch {
 	case strings.Contains(low, "exceeded quota"):
 		return explain(v1alpha1.ReasonNoRoom, "The plan has no room for the new processes.",
-			"Scale something down or choose a larger plan, then deploy again.")
+			"Scale something down or choose a larger plan, then try again with `berth ps:restart`.")
 	case strings.Contains(low, "podsecurity"), strings.Contains(low, "violates"):
 		return explain(v1alpha1.ReasonCannotStart, "The process asks for more rights than are allowed.",
 			"Set user to a number other than 0 and leave out what needs root.")
 	case strings.Contains(low, "volume"):
 		return explain(v1alpha1.ReasonNoRoom, "The component's volume is not ready.",
-			"Check the size of the volume against the plan's storage, then deploy again.")
+			"Check the size of the volume against the plan's storage, then try again with `berth ps:restart`.")
 	default:
 		return explain(v1alpha1.ReasonNoRoom, "There is no room for the new processes at the moment.",
 			"Try again in a while, ask for fewer OCUs, or tell the operator that the cluster is full.")

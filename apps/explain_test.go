@@ -181,3 +181,18 @@ func TestComplete(t *testing.T) {
 		}
 	}
 }
+
+// The same release deployed again is no new one: only a restart tries it again.
+func TestWhatMayPassIsTriedAgainByARestart(t *testing.T) {
+	for name, refusal := range map[string]string{"nothing known": "", "no room in the plan": "exceeded quota: plan", "no volume": "volume not bound"} {
+		rollout := &apps.Rollout{}
+		if refusal != "" {
+			rollout.Deployment = &appsv1.Deployment{Status: appsv1.DeploymentStatus{Conditions: []appsv1.DeploymentCondition{
+				{Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue, Message: refusal},
+			}}}
+		}
+		if hint := rollout.TimedOut(time.Minute).Hint; !strings.Contains(hint, "berth ps:restart") {
+			t.Errorf("%s: got %q", name, hint)
+		}
+	}
+}

@@ -50,7 +50,7 @@ func GrantedOCUs(app *v1alpha1.App) int32 {
 func kept(app *v1alpha1.App) int32 {
 	var total int32
 	for _, status := range app.Status.Components {
-		if slices.Contains(componentNames(app.Spec.Template), status.Name) {
+		if slices.Contains(ComponentNames(app.Spec.Template), status.Name) {
 			total += status.Desired * status.OCUs
 		}
 	}
@@ -81,8 +81,7 @@ func CheckPlan(plan *v1alpha1.Plan, app *v1alpha1.App, inUse int32) error {
 func Scale(app *v1alpha1.App, component string, count, size *int32) error {
 	entry, found := entryOf(Formation(app.Spec.Template, app.Spec.Formation), component)
 	if !found {
-		return errs.New(errs.NotFound, component, fmt.Sprintf("app %s has no component %q", app.Name, component),
-			"choose one of: "+joinNames(componentNames(app.Spec.Template)))
+		return UnknownComponent("component", app, component)
 	}
 	if count != nil {
 		entry.Count = *count

@@ -1,11 +1,13 @@
 package apps
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/berth-dev/berth/api/v1alpha1"
+	"github.com/berth-dev/berth/internal/errs"
 )
 
 var (
@@ -42,7 +44,8 @@ func ReservedConfigKey(key string) bool {
 	return slices.Contains(reservedKeys, key) || strings.HasPrefix(key, "BERTH_")
 }
 
-func componentNames(template *v1alpha1.AppTemplate) []string {
+// ComponentNames are the names of a template's components, in its order.
+func ComponentNames(template *v1alpha1.AppTemplate) []string {
 	if template == nil {
 		return nil
 	}
@@ -51,6 +54,13 @@ func componentNames(template *v1alpha1.AppTemplate) []string {
 		names = append(names, component.Name)
 	}
 	return names
+}
+
+// UnknownComponent refuses a component that the app does not have. The field is what
+// the person named it in.
+func UnknownComponent(field string, app *v1alpha1.App, component string) error {
+	return errs.New(errs.Invalid, field, fmt.Sprintf("app %s has no component %q", app.Name, component),
+		"choose one of: "+joinNames(ComponentNames(app.Spec.Template)))
 }
 
 func portNames(ports []v1alpha1.Port) []string {

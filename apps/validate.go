@@ -47,7 +47,7 @@ func Validate(app *v1alpha1.App, in Surroundings) error {
 		v.hosts(app, in)
 	}
 	if in.Plan != nil {
-		if err := CheckPlan(in.Plan, app, othersUse(app, in.Others)); err != nil {
+		if err := CheckPlan(in.Plan, app, OthersUse(app, in.Others)); err != nil {
 			v.faults = append(v.faults, err)
 		}
 	}
@@ -69,9 +69,9 @@ func Faults(err error) []*errs.Error {
 	return []*errs.Error{errs.As(err)}
 }
 
-// othersUse is what the tenant's other apps ask for: what they were granted may
+// OthersUse is what the tenant's other apps ask for: what they were granted may
 // still lag behind, and two apps must not be promised the same room.
-func othersUse(app *v1alpha1.App, others []v1alpha1.App) int32 {
+func OthersUse(app *v1alpha1.App, others []v1alpha1.App) int32 {
 	var total int32
 	for i := range others {
 		if others[i].Name != app.Name {

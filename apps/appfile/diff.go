@@ -1,6 +1,7 @@
 package appfile
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,7 +12,7 @@ import (
 )
 
 // defaultTimeoutSeconds is what an app without a timeout gets.
-const defaultTimeoutSeconds = 300
+const defaultTimeoutSeconds int32 = 300
 
 // Change is one difference between the app that is and the app that is wanted. Old
 // is empty for what is added, New for what is removed.
@@ -81,11 +82,7 @@ func flatten(app *v1alpha1.App) *flat {
 	for _, key := range slices.Sorted(maps.Keys(app.Spec.Template.Config)) {
 		f.add("config."+key, fmt.Sprintf("%q", app.Spec.Template.Config[key]))
 	}
-	timeout := app.Spec.DeployTimeoutSeconds
-	if timeout == 0 {
-		timeout = defaultTimeoutSeconds
-	}
-	f.add("deployTimeoutSeconds", fmt.Sprint(timeout))
+	f.add("deployTimeoutSeconds", fmt.Sprint(cmp.Or(app.Spec.DeployTimeoutSeconds, defaultTimeoutSeconds)))
 	return f
 }
 

@@ -1,13 +1,13 @@
 package appfile
 
 import (
+	"cmp"
 	_ "embed"
 	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/berth-dev/berth/api/v1alpha1"
-	"github.com/berth-dev/berth/apps"
 )
 
 // Name is what the file is called.
@@ -27,7 +27,8 @@ type File struct {
 	Components []Component
 	Config     map[string]string
 	// Secrets are names; their values are set by other means.
-	Secrets              []string
+	Secrets []string
+	// DeployTimeoutSeconds is 0 in a file that names none, which means the default.
 	DeployTimeoutSeconds int32
 }
 
@@ -36,17 +37,6 @@ type Component struct {
 	v1alpha1.Component
 	Count int32
 	OCUs  int32
-}
-
-// Images names every image of the file once, in the order of the components.
-func (f *File) Images() []string {
-	var images []string
-	for i := range f.Components {
-		if image := f.Components[i].Image; !slices.Contains(images, image) {
-			images = append(images, image)
-		}
-	}
-	return images
 }
 
 // MissingSecrets are the names in the file that are not among those that are set.
@@ -60,45 +50,23 @@ func (f *File) MissingSecrets(set []string) []string {
 	return missing
 }
 
-// ToApp makes the App that the file describes, without a namespace. Images gives the
-// reference by digest for an image as it is written; one it lacks stays as it is.
-func (f *File) ToApp(images map[string]string) *v1alpha1.App {
+// ToApp makes the App that the file describes, without a namespace. A file without
+// config gives a template without: it leaves the app's settings alone, while an empty
+// config clears them.
+func (f *File) ToApp() *v1alpha1.App {
 	template := &v1alpha1.AppTemplate{Config: f.Config}
 	var formation []v1alpha1.ComponentFormation
 	for i := range f.Components {
-		component := *f.Components[i].DeepCopy()
-		if resolved, ok := images[component.Image]; ok {
-			component.Image = resolved
-		}
-		template.Components = append(template.Components, component)
-		formation = append(formation, v1alpha1.ComponentFormation{
-			Name: component.Name, Count: f.Components[i].Count, OCUs: f.Components[i].OCUs,
-		})
+		c := &f.Components[i]
+		template.Components = append(template.Components, c.Component)
+		formation = append(formation, v1alpha1.ComponentFormation{Name: c.Name, Count: c.Count, OCUs: c.OCUs})
 	}
 	return &v1alpha1.App{
 		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "App"},
 		ObjectMeta: metav1.ObjectMeta{Name: f.App},
 		Spec: v1alpha1.AppSpec{
-			Template: template.DeepCopy(), Formation: formation, DeployTimeoutSeconds: f.DeployTimeoutSeconds,
+			Template: template.DeepCopy(), Formation: formation,
+			DeployTimeoutSeconds: cmp.Or(f.DeployTimeoutSeconds, defaultTimeoutSeconds),
 		},
 	}
-}
-
-// Merge lays what a file describes over an app that exists. What a file does not
-// speak of stays: secrets, maintenance, restarts and the sizes of components that the
-// file no longer has.
-func Merge(current, desired *v1alpha1.App) *v1alpha1.App {
-	if current == nil {
-		return desired.DeepCopy()
-	}
-	merged := current.DeepCopy()
-	merged.Spec.Template = desired.Spec.Template.DeepCopy()
-	if current.Spec.Template != nil && merged.Spec.Template != nil {
-		merged.Spec.Template.ConfigSecret = current.Spec.Template.ConfigSecret
-	}
-	merged.Spec.Formation = apps.Remember(desired.Spec.Formation, current.Spec.Formation)
-	if desired.Spec.DeployTimeoutSeconds != 0 {
-		merged.Spec.DeployTimeoutSeconds = desired.Spec.DeployTimeoutSeconds
-	}
-	return merged
 }

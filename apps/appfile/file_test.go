@@ -22,13 +22,10 @@ func parse(t *testing.T, text string) *appfile.File {
 	return file
 }
 
-func TestToAppPutsDigestsInPlaceOfNames(t *testing.T) {
-	app := parse(t, shop).ToApp(map[string]string{"registry.berth.internal/acme/ui:1": "registry.berth.internal/acme/ui@sha256:0"})
-	if got := app.Spec.Template.Components[0].Image; got != "registry.berth.internal/acme/ui@sha256:0" {
+func TestToAppTakesTheFormationOutOfTheComponents(t *testing.T) {
+	app := parse(t, shop).ToApp()
+	if got := app.Spec.Template.Components[0].Image; got != "registry.berth.internal/acme/ui:1" {
 		t.Errorf("ui runs %s", got)
-	}
-	if got := app.Spec.Template.Components[1].Image; got != "registry.berth.internal/acme/db:1" {
-		t.Errorf("db runs %s", got)
 	}
 	want := []v1alpha1.ComponentFormation{{Name: "ui", Count: 2, OCUs: 1}, {Name: "db", Count: 1, OCUs: 2}}
 	if diff := cmp.Diff(want, app.Spec.Formation); diff != "" {
@@ -36,14 +33,30 @@ func TestToAppPutsDigestsInPlaceOfNames(t *testing.T) {
 	}
 }
 
+// A file without config leaves the settings, one with an empty config clears them, and
+// a timeout that is taken out is the default again.
+func TestToAppTellsNothingFromEmpty(t *testing.T) {
+	const bare = "app: shop\ncomponents: {ui: {image: a}}\n"
+	app := parse(t, bare).ToApp()
+	if app.Spec.Template.Config != nil {
+		t.Errorf("without config: got %v, want none", app.Spec.Template.Config)
+	}
+	if app.Spec.DeployTimeoutSeconds != 300 {
+		t.Errorf("without a timeout: got %d, want the default", app.Spec.DeployTimeoutSeconds)
+	}
+	if config := parse(t, bare+"config: {}\n").ToApp().Spec.Template.Config; config == nil || len(config) > 0 {
+		t.Errorf("an empty config: got %#v, want an empty one", config)
+	}
+}
+
 func TestDiffSaysWhatChanges(t *testing.T) {
-	before := parse(t, shop).ToApp(nil)
+	before := parse(t, shop).ToApp()
 	text := strings.NewReplacer(
 		"ui:1", "ui:2", "count: 2", "count: 3", "WORKERS: 4", "WORKERS: 8", "  DEBUG: true\n", "", "{path: /healthz}", "{path: /up}",
 		"{port: 8080, expose: true}", "{port: 8080}", "deployTimeoutSeconds: 120", "deployTimeoutSeconds: 300",
 	).Replace(shop)
 	var got []string
-	for _, change := range appfile.Diff(before, parse(t, text).ToApp(nil)) {
+	for _, change := range appfile.Diff(before, parse(t, text).ToApp()) {
 		got = append(got, change.String())
 	}
 	want := []string{
@@ -63,25 +76,6 @@ func TestDiffSaysWhatChanges(t *testing.T) {
 	}
 	if changes := appfile.Diff(nil, before); len(changes) == 0 || changes[0].String() != "+ app: shop" {
 		t.Errorf("a new app: %v", changes)
-	}
-}
-
-func TestMergeKeepsWhatTheFileDoesNotSpeakOf(t *testing.T) {
-	current := parse(t, shop).ToApp(nil)
-	current.Namespace = "tenant-acme"
-	current.Spec.Template.ConfigSecret = "shop-secrets-1"
-	current.Spec.Maintenance = true
-	desired := parse(t, "app: shop\ncomponents:\n  ui: {image: a, count: 5}\n").ToApp(nil)
-	merged := appfile.Merge(current, desired)
-	if merged.Namespace != "tenant-acme" || !merged.Spec.Maintenance || merged.Spec.Template.ConfigSecret != "shop-secrets-1" {
-		t.Errorf("lost: %+v", merged.Spec)
-	}
-	want := []v1alpha1.ComponentFormation{{Name: "ui", Count: 5, OCUs: 1}, {Name: "db", Count: 1, OCUs: 2}}
-	if diff := cmp.Diff(want, merged.Spec.Formation); diff != "" {
-		t.Error(diff)
-	}
-	if merged.Spec.DeployTimeoutSeconds != 120 {
-		t.Errorf("the timeout became %d", merged.Spec.DeployTimeoutSeconds)
 	}
 }
 

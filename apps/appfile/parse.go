@@ -69,7 +69,7 @@ func syntaxFault(err error) error {
 
 // validate applies the rules that every app obeys, and names the lines.
 func (r *reader) validate(file *File) {
-	err := apps.Validate(file.ToApp(nil), apps.Surroundings{})
+	err := apps.Validate(file.ToApp(), apps.Surroundings{})
 	for _, fault := range apps.Faults(err) {
 		r.faults = append(r.faults, errs.New(fault.Code, fault.Field, fmt.Sprintf("line %d: %s", r.lineOf(fault.Field), fault.Message), fault.Fix))
 	}

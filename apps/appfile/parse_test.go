@@ -94,7 +94,7 @@ func TestParseNamesLineFieldAndFix(t *testing.T) {
 		"a secret in config":          {head + "config: {KEY: a}\nsecrets: [KEY]\n", "secrets", "line 6: KEY is in config too", "keep it in one"},
 		"a bad app name":              {"app: Shop\ncomponents: {ui: {image: a}}\n", "app", `line 1: "Shop" cannot be the name of an app`, "lower-case"},
 		"an alias":                    {head + "    command: &a [x]\n  b:\n    image: c\n    command: *a\n", "components.b.command", "line 8: anchors and aliases are not read", "write the value out"},
-		"a list for a mapping":        {"- app\n", "", "line 1: the value must be a mapping", "mapping"},
+		"a list for a mapping":        {"- app\n", appfile.Name, "line 1: the value must be a mapping", "mapping"},
 		"broken indentation":          {"app: shop\n  b: c\n", appfile.Name, "line 2: mapping values are not allowed", "indentation"},
 		"an empty file":               {"# nothing\n", appfile.Name, "the file is empty", "berth init"},
 		"two documents":               {"app: a\n---\napp: b\n", appfile.Name, "a second document begins", "one app in one file"},
@@ -142,10 +142,10 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		if changes := appfile.Diff(file.ToApp(nil), file.ToApp(nil)); len(changes) > 0 {
+		if changes := appfile.Diff(file.ToApp(), file.ToApp()); len(changes) > 0 {
 			t.Fatalf("a file differs from itself: %v", changes)
 		}
-		if err := apps.Validate(file.ToApp(nil), apps.Surroundings{}); err != nil {
+		if err := apps.Validate(file.ToApp(), apps.Surroundings{}); err != nil {
 			t.Fatalf("parsed, but not valid: %v", err)
 		}
 	})

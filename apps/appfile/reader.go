@@ -1,6 +1,7 @@
 package appfile
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -41,7 +42,7 @@ func (r *reader) entries(node *yaml.Node, field string, visit func(key, value *y
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		key, value := node.Content[i], node.Content[i+1]
 		if key.Kind != yaml.ScalarNode || key.Tag == "!!merge" {
-			r.fault(key, field, "a field's name must be plain text", "write it as name: value")
+			r.fault(key, cmp.Or(field, Name), "a field's name must be plain text", "write it as name: value")
 			continue
 		}
 		at := join(field, key.Value)
@@ -114,6 +115,7 @@ func (r *reader) texts(into *[]string) func(*yaml.Node, string) {
 }
 
 func (r *reader) wrongKind(node *yaml.Node, field, wanted string) {
+	field = cmp.Or(field, Name) // The whole file has no field to name.
 	if node.Kind == yaml.ScalarNode && node.ShortTag() == "!!null" {
 		r.fault(node, field, "the value is missing", "give it "+wanted+", or leave the field out")
 		return

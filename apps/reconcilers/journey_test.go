@@ -111,7 +111,7 @@ func TestAFailedReleasePutsThePreviousOneBackInAllComponents(t *testing.T) {
 	want := &v1alpha1.ReleaseFailure{
 		Component: "api", Reason: v1alpha1.ReasonProcessExits,
 		Message: "The process started and ended 3 times, the last time with exit code 1.",
-		Hint:    "Read the end of its output below; `berth logs` has all of it. Often a variable in config is missing.",
+		Hint:    "Read the end of its output; `berth logs` has all of it. Often a variable in config is missing.",
 		LogTail: stage.Output,
 	}
 	if diff := cmp.Diff(want, s.List(s.App)[0].Status.Failure); diff != "" {

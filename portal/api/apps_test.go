@@ -141,6 +141,99 @@ func TestTheFirstApplyCanBringSecrets(t *testing.T) {
 	}
 }
 
+func TestNewAppsHaveTheirFinalizersAtOnce(t *testing.T) {
+	w := newWorld(t)
+	image, _ := w.push("shop/web:1", "")
+	must[any](w, http.MethodPut, w.path("shop")+"/template", put(image))
+	must[any](w, http.MethodPost, "/tenants/"+w.tenant+"/apps", `{"name":"empty"}`)
+	for _, app := range []string{"shop", "empty"} {
+		if diff := cmp.Diff([]string{v1alpha1.Finalizer, v1alpha1.FinalizerReleases}, w.app(app).Finalizers); diff != "" {
+			t.Errorf("%s:\n%s", app, diff)
+		}
+	}
+}
+
+// A file's variable must not be a secret already, also when the same request sets another.
+func TestANewSecretDoesNotHideAClashWithAnOldOne(t *testing.T) {
+	w := newWorld(t)
+	image, _ := w.push("shop/web:1", "")
+	body := put(image)
+	body["secrets"] = map[string]string{"OLD": "x"}
+	must[any](w, http.MethodPut, w.path("shop")+"/template", body)
+	body = put(image)
+	body["template"].(map[string]any)["config"] = map[string]string{"OLD": "plain"}
+	body["secrets"] = map[string]string{"NEW": "x"}
+	if p := w.refused(http.MethodPut, w.path("shop")+"/template", body); p.Status != http.StatusConflict || p.Field != "config.OLD" {
+		t.Errorf("got %+v", p)
+	}
+}
+
+func TestSecretsThatAreGoneCanBeSetAgain(t *testing.T) {
+	w := newWorld(t)
+	image, _ := w.push("shop/web:1", "")
+	body := put(image)
+	body["secrets"] = map[string]string{"API_KEY": "x"}
+	must[any](w, http.MethodPut, w.path("shop")+"/template", body)
+	secret := &corev1.Secret{}
+	key := client.ObjectKey{Namespace: v1alpha1.ManagementNamespace(w.tenant), Name: w.app("shop").Spec.Template.ConfigSecret}
+	if err := w.kube.Get(t.Context(), key, secret); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.kube.Delete(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
+	if got := must[apiclient.Secrets](w, http.MethodGet, w.path("shop")+"/secrets", nil); len(got.Names) > 0 {
+		t.Errorf("got names %v of a Secret that is gone", got.Names)
+	}
+	must[any](w, http.MethodPatch, w.path("shop")+"/secrets", `{"secrets":{"API_KEY":"x"}}`)
+	if err := w.kube.Get(t.Context(), key, secret); err != nil {
+		t.Errorf("the same value did not come back: %v", err)
+	}
+}
+
+func TestAnEmptyConfigClearsTheSettings(t *testing.T) {
+	w := newWorld(t)
+	image, _ := w.push("shop/web:1", "")
+	body := put(image)
+	template := body["template"].(map[string]any)
+	template["config"] = map[string]string{"LOG_LEVEL": "debug"}
+	must[any](w, http.MethodPut, w.path("shop")+"/template", body)
+	template["config"] = map[string]string{}
+	must[any](w, http.MethodPut, w.path("shop")+"/template", body)
+	if config := w.app("shop").Spec.Template.Config; len(config) > 0 {
+		t.Errorf("got %v, want none", config)
+	}
+}
+
+// Without the old image nobody can tell whether its user was chosen.
+func TestADeployOverAnImageThatIsGoneNeedsTheUserNamed(t *testing.T) {
+	w := newWorld(t)
+	first, digest := w.push("shop/web:1", "1000")
+	second, _ := w.push("shop/web:2", "2000")
+	same, _ := w.push("shop/web:3", "1000")
+	must[any](w, http.MethodPut, w.path("shop")+"/template", put(first))
+	w.unpush("shop/web", "1", digest)
+	deploy := func(image string) map[string]any { return map[string]any{"images": map[string]string{"web": image}} }
+	before := w.everything()
+	if p := w.refused(http.MethodPost, w.path("shop")+"/deploy", deploy(second)); p.Field != "components.web.image" || p.Fix == "" {
+		t.Errorf("got %+v", p)
+	}
+	if diff := cmp.Diff(before, w.everything()); diff != "" {
+		t.Errorf("something changed:\n%s", diff)
+	}
+	must[any](w, http.MethodPost, w.path("shop")+"/deploy", deploy(same))
+}
+
+func TestEveryImageThatIsMissingIsTold(t *testing.T) {
+	w := newWorld(t)
+	p := w.refused(http.MethodPut, w.path("shop")+"/template", map[string]any{"template": map[string]any{
+		"components": []any{component("a", registryAs+"/shop/none:1"), component("b", registryAs+"/shop/none:2")},
+	}})
+	if len(p.Faults) != 2 || p.Faults[0].Field != "components.a.image" || p.Faults[1].Field != "components.b.image" {
+		t.Errorf("got %+v", p)
+	}
+}
+
 func TestRollbackGoesToTheReleaseBefore(t *testing.T) {
 	w := newWorld(t)
 	one, digestOne := w.push("shop/web:1", "")
@@ -169,6 +262,10 @@ func TestRollbackGoesToTheReleaseBefore(t *testing.T) {
 	}
 	if !cmp.Equal(versions, []int64{3, 2, 1}) {
 		t.Errorf("got releases %v, want newest first", versions)
+	}
+	few := must[apiclient.List[apiclient.Release]](w, http.MethodGet, w.path("shop")+"/releases?limit=1", nil)
+	if len(few.Items) != 1 || few.Items[0].Version != 3 || few.Items[0].Template != nil {
+		t.Errorf("got %+v, want the newest without its template", few.Items)
 	}
 }
 

@@ -1,14 +1,19 @@
 package api_test
 
 import (
+	"context"
 	"net/http"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/berth-dev/berth/internal/apiclient"
+	"github.com/berth-dev/berth/internal/errs"
 	"github.com/berth-dev/berth/portal/api"
 	"github.com/berth-dev/berth/tenancy"
 )
@@ -46,4 +51,40 @@ func TestARemovedTokenIsRefusedWithinAMinute(t *testing.T) {
 		t.Errorf("got %d after the token was removed, want 401", status)
 	}
 	w.basics() // for the tests that follow on the same server
+}
+
+// silent is an API server that never answers.
+type silent struct{ client.Reader }
+
+func (silent) Get(ctx context.Context, _ client.ObjectKey, _ client.Object, _ ...client.GetOption) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// Nobody waits longer than one look takes, and who gives up earlier is let go.
+func TestALookAtTheTokenThatHangsHoldsNobodyUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		auth := api.NewOperatorToken(silent{}, clocktesting.NewFakePassiveClock(time.Now()))
+		begin := time.Now()
+		var callers sync.WaitGroup
+		for range 3 {
+			callers.Go(func() {
+				if _, err := auth.Authenticate(t.Context(), testToken); errs.CodeOf(err) != errs.Unavailable {
+					t.Errorf("got %v, want unavailable", err)
+				}
+				if waited := time.Since(begin); waited > 5*time.Second {
+					t.Errorf("waited %s", waited)
+				}
+			})
+		}
+		callers.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			_, _ = auth.Authenticate(ctx, testToken)
+			if waited := time.Since(begin); waited > time.Second {
+				t.Errorf("the hasty one waited %s", waited)
+			}
+		})
+		callers.Wait()
+	})
 }

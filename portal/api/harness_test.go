@@ -159,6 +159,20 @@ func (w *world) push(repository, user string) (image, digest string) {
 	return registryAs + "/" + repository, hash.String()
 }
 
+// unpush takes a tag and its image out of the registry.
+func (w *world) unpush(repository, tag, digest string) {
+	w.t.Helper()
+	for _, reference := range []string{repository + ":" + tag, repository + "@" + digest} {
+		ref, err := name.ParseReference(w.registry + "/" + reference)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if err := remote.Delete(ref); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
 // do makes a request with the operator's token.
 func (w *world) do(method, path string, body any) (int, []byte) {
 	w.t.Helper()
@@ -285,7 +299,9 @@ func (w *world) released(app string, version int64, phase v1alpha1.ReleasePhase)
 	w.t.Helper()
 	a := w.app(app)
 	rel := &v1alpha1.Release{
-		ObjectMeta: metav1.ObjectMeta{Namespace: a.Namespace, Name: fmt.Sprintf("%s-v%d", app, version)},
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: a.Namespace, Name: fmt.Sprintf("%s-v%d", app, version), Labels: map[string]string{v1alpha1.LabelApp: app},
+		},
 		Spec: v1alpha1.ReleaseSpec{
 			App: app, Version: version, Template: *a.Spec.Template.DeepCopy(), TemplateHash: fmt.Sprint(version), Summary: a.Spec.Reason,
 		},

@@ -1,17 +1,16 @@
 package api
 
 import (
+	"cmp"
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/base64"
 	"encoding/hex"
 	"sync"
 	"time"
 
+	"golang.org/x/sync/singleflight"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -30,13 +29,8 @@ const (
 // one is dead within this time.
 const tokenTTL = 10 * time.Second
 
-// NewToken makes a token of 256 random bits and its hash as the Secret keeps it.
-func NewToken() (token, hash string) {
-	raw := make([]byte, 32)
-	_, _ = rand.Read(raw) // never fails
-	token = base64.RawURLEncoding.EncodeToString(raw)
-	return token, HashToken(token)
-}
+// tokenReadTimeout bounds one look at the Secret.
+const tokenReadTimeout = 5 * time.Second
 
 // HashToken is how a token is kept. A plain hash suffices: the token is random, so
 // there is nothing to guess.
@@ -50,7 +44,14 @@ type OperatorToken struct {
 	reader client.Reader
 	clock  clock.PassiveClock
 
-	mu      sync.Mutex
+	// reads joins those who look at the Secret at the same time.
+	reads singleflight.Group
+	mu    sync.Mutex
+	known operator
+}
+
+// operator is what the Secret said, and when.
+type operator struct {
 	hash    []byte
 	name    string
 	fetched time.Time
@@ -63,31 +64,52 @@ func NewOperatorToken(reader client.Reader, clock clock.PassiveClock) *OperatorT
 
 // Authenticate compares the token in constant time.
 func (o *OperatorToken) Authenticate(ctx context.Context, token string) (Principal, error) {
-	hash, name, err := o.current(ctx)
+	known, err := o.current(ctx)
 	if err != nil {
 		return Principal{}, errs.Wrap(errs.Unavailable, err, "the token cannot be checked now: try again in a moment")
 	}
-	if len(hash) == 0 || subtle.ConstantTimeCompare(hash, []byte(HashToken(token))) != 1 {
+	if len(known.hash) == 0 || subtle.ConstantTimeCompare(known.hash, []byte(HashToken(token))) != 1 {
 		return Principal{}, errs.New(errs.Unauthorized, "", "the token is not valid (any more)", "Log in again with: berth login")
 	}
-	return Principal{Name: name, Operator: true}, nil
+	return Principal{Name: cmp.Or(known.name, "operator"), Operator: true}, nil
 }
 
-func (o *OperatorToken) current(ctx context.Context) (hash []byte, name string, err error) {
+// current is what the Secret says, or said a moment ago. All who ask meanwhile share one
+// look, which ends in time even if the first of them waits longer or is gone.
+func (o *OperatorToken) current(ctx context.Context) (operator, error) {
+	o.mu.Lock()
+	known := o.known
+	o.mu.Unlock()
+	if !known.fetched.IsZero() && o.clock.Now().Sub(known.fetched) < tokenTTL {
+		return known, nil
+	}
+	look := o.reads.DoChan("", func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tokenReadTimeout)
+		defer cancel()
+		return o.read(ctx)
+	})
+	select {
+	case <-ctx.Done():
+		return operator{}, ctx.Err()
+	case seen := <-look:
+		if seen.Err != nil {
+			return operator{}, seen.Err
+		}
+		return seen.Val.(operator), nil
+	}
+}
+
+// read looks at the Secret. One that is gone leaves no hash, which no token matches.
+func (o *OperatorToken) read(ctx context.Context) (operator, error) {
+	now := o.clock.Now()
+	secret := &corev1.Secret{}
+	err := o.reader.Get(ctx, client.ObjectKey{Namespace: tenancy.SystemNamespace, Name: OperatorTokenSecret}, secret)
+	if client.IgnoreNotFound(err) != nil {
+		return operator{}, err
+	}
+	known := operator{hash: secret.Data[OperatorTokenKeyHash], name: string(secret.Data[OperatorTokenKeyName]), fetched: now}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if now := o.clock.Now(); o.fetched.IsZero() || now.Sub(o.fetched) >= tokenTTL {
-		secret := &corev1.Secret{}
-		err := o.reader.Get(ctx, client.ObjectKey{Namespace: tenancy.SystemNamespace, Name: OperatorTokenSecret}, secret)
-		if err != nil && !apierrors.IsNotFound(err) {
-			return nil, "", err
-		}
-		// A Secret that is gone leaves no hash, which no token matches.
-		o.hash, o.name, o.fetched = secret.Data[OperatorTokenKeyHash], string(secret.Data[OperatorTokenKeyName]), now
-	}
-	name = o.name
-	if name == "" {
-		name = "operator"
-	}
-	return o.hash, name, nil
+	o.known = known
+	return known, nil
 }

@@ -1,6 +1,8 @@
 package api_test
 
 import (
+	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -27,6 +29,16 @@ func TestRefusalsNameTheFieldAndChangeNothing(t *testing.T) {
 	}
 	big := put(image)
 	big["formation"] = []any{map[string]any{"name": "web", "count": 3, "ocus": 10}}
+	withSecrets := func(body map[string]any, secrets map[string]string) map[string]any {
+		body = maps.Clone(body)
+		body["secrets"] = secrets
+		return body
+	}
+	withConfig := map[string]any{"template": map[string]any{"components": []any{component("web", image)}, "config": map[string]string{"KEY": "plain"}}}
+	manySecrets := map[string]string{}
+	for i := range 9 {
+		manySecrets[fmt.Sprintf("KEY_%d", i)] = strings.Repeat("x", 60<<10)
+	}
 	tests := map[string]struct {
 		method, path string
 		body         any
@@ -56,7 +68,7 @@ func TestRefusalsNameTheFieldAndChangeNothing(t *testing.T) {
 		"a negative count":                  {http.MethodPatch, w.path("shop"), formation(-1, 1), 422, "components.web.count"},
 		"more than the plan has":            {http.MethodPatch, w.path("shop"), formation(3, 10), 422, "formation"},
 		"a template that is over the plan":  {http.MethodPut, w.path("shop") + "/template", big, 422, "formation"},
-		"a component that is not there":     {http.MethodPatch, w.path("shop"), `{"formation":[{"name":"wbe","count":1}]}`, 404, "wbe"},
+		"a component that is not there":     {http.MethodPatch, w.path("shop"), `{"formation":[{"name":"wbe","count":1}]}`, 422, "component"},
 		"deploying to a missing component":  {http.MethodPost, w.path("shop") + "/deploy", map[string]any{"images": map[string]string{"wbe": image}}, 422, "images"},
 		"deploying a missing image":         {http.MethodPost, w.path("shop") + "/deploy", map[string]any{"images": map[string]string{"web": missing}}, 422, "components.web.image"},
 		"deploying nothing":                 {http.MethodPost, w.path("shop") + "/deploy", `{"images":{}}`, 422, "images"},
@@ -71,6 +83,14 @@ func TestRefusalsNameTheFieldAndChangeNothing(t *testing.T) {
 		"a tenant's bad name":               {http.MethodPost, "/tenants", map[string]string{"name": "Acme", "plan": testPlan}, 422, "tenant"},
 		"a tenant on no plan":               {http.MethodPost, "/tenants", map[string]string{"name": "acme-x"}, 422, "plan"},
 		"a tenant on an unknown plan":       {http.MethodPost, "/tenants", map[string]string{"name": "acme-x", "plan": "huge"}, 422, "plan"},
+		"a tenant in a region of nobody":    {http.MethodPost, "/tenants", map[string]string{"name": "acme-x", "plan": testPlan, "region": "mars"}, 422, "region"},
+		"a list of no releases":             {http.MethodGet, w.path("shop") + "/releases?limit=0", nil, 400, "limit"},
+		"a list of too many releases":       {http.MethodGet, w.path("shop") + "/releases?limit=1001", nil, 400, "limit"},
+		"secrets that are too large":        {http.MethodPut, w.path("fresh") + "/template", withSecrets(put(image), manySecrets), 422, "secrets"},
+		"a new app's secret in its config":  {http.MethodPut, w.path("fresh") + "/template", withSecrets(withConfig, map[string]string{"KEY": "x"}), 409, "config.KEY"},
+		"an app's secret in its config":     {http.MethodPut, w.path("shop") + "/template", withSecrets(withConfig, map[string]string{"KEY": "x"}), 409, "config.KEY"},
+		"secrets of an app over the plan":   {http.MethodPut, w.path("shop") + "/template", withSecrets(big, map[string]string{"NEW": "x"}), 422, "formation"},
+		"a new app over the plan":           {http.MethodPut, w.path("fresh") + "/template", withSecrets(big, map[string]string{"NEW": "x"}), 422, "formation"},
 		"a tenant that exists":              {http.MethodPost, "/tenants", map[string]string{"name": w.tenant, "plan": testPlan}, 409, "name"},
 		"rolling back to nothing":           {http.MethodPost, w.path("shop") + "/rollback", `{}`, 409, "version"},
 		"rolling back to a missing release": {http.MethodPost, w.path("shop") + "/rollback", `{"version":9}`, 404, "version"},

@@ -3,14 +3,22 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
 
 	"github.com/go-chi/chi/v5"
 
+	"github.com/berth-dev/berth/api/v1alpha1"
 	"github.com/berth-dev/berth/internal/apiclient"
 	"github.com/berth-dev/berth/portal/service"
+)
+
+// How many releases a list has unless asked for otherwise, and at most.
+const (
+	defaultReleases = 50
+	maxReleases     = 1000
 )
 
 func (a *API) releaseRoutes(r chi.Router) {
@@ -35,11 +43,27 @@ func version(r *http.Request) (int64, error) {
 
 func (a *API) listReleases(w http.ResponseWriter, r *http.Request, _ Principal) error {
 	tenant, name := target(r)
+	limit, err := number(r, "limit", defaultReleases)
+	if err != nil {
+		return err
+	}
+	if limit < 1 || limit > maxReleases {
+		return &statusError{
+			status: http.StatusBadRequest, field: "limit", message: fmt.Sprintf("a list cannot have %d releases", limit),
+			fix: fmt.Sprintf("Give 1 to %d.", maxReleases),
+		}
+	}
 	releases, err := a.Service.Releases(r.Context(), tenant, name)
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, list(releases, releaseOf))
+	// The API server orders by name, by which v10 comes before v2: the newest are cut here.
+	releases = releases[:min(int(limit), len(releases))]
+	writeJSON(w, http.StatusOK, list(releases, func(rel *v1alpha1.Release) apiclient.Release {
+		out := releaseOf(rel)
+		out.Template = nil // One release has it; a list would be large.
+		return out
+	}))
 	return nil
 }
 

@@ -39,12 +39,21 @@ func (s *Service) CreateApp(ctx context.Context, tenant, name string) (*v1alpha1
 	if _, err := s.liveTenant(ctx, tenant); err != nil {
 		return nil, err
 	}
-	app := &v1alpha1.App{ObjectMeta: metav1.ObjectMeta{Namespace: v1alpha1.ManagementNamespace(tenant), Name: name}}
+	app := newApp(tenant, name)
 	err := s.Client.Create(ctx, app)
 	if apierrors.IsAlreadyExists(err) {
 		return nil, errs.New(errs.Conflict, "name", "the tenant "+quote(tenant)+" has an app named "+quote(name)+" already", "Choose another name.")
 	}
 	return app, translate(err)
+}
+
+// newApp is an app to be created. It has the finalizers of its controllers at once, so
+// that none of them needs a write of its own before it may begin.
+func newApp(tenant, name string) *v1alpha1.App {
+	return &v1alpha1.App{ObjectMeta: metav1.ObjectMeta{
+		Namespace: v1alpha1.ManagementNamespace(tenant), Name: name,
+		Finalizers: []string{v1alpha1.Finalizer, v1alpha1.FinalizerReleases},
+	}}
 }
 
 // DeleteApp begins to delete an app with its volumes.

@@ -6,7 +6,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -35,8 +34,10 @@ type edit struct {
 	create bool
 	// dryRun judges and compares but writes nothing.
 	dryRun bool
-	// apply changes the app. It may run several times.
+	// apply changes the app. It may run several times, and writes nothing.
 	apply func(*v1alpha1.App) error
+	// prepare writes what the app is going to name, once nothing is left to refuse.
+	prepare func() error
 }
 
 // do makes an edit: read, change, judge, compare-and-swap.
@@ -58,7 +59,7 @@ func (s *Service) attempt(ctx context.Context, tenant *v1alpha1.Tenant, e edit) 
 	missing := errs.CodeOf(err) == errs.NotFound && err != nil
 	switch {
 	case missing && (e.create || e.dryRun):
-		app = &v1alpha1.App{ObjectMeta: metav1.ObjectMeta{Namespace: v1alpha1.ManagementNamespace(e.tenant), Name: e.app}}
+		app = newApp(e.tenant, e.app)
 	case err != nil:
 		return nil, err
 	case !app.DeletionTimestamp.IsZero():
@@ -73,19 +74,31 @@ func (s *Service) attempt(ctx context.Context, tenant *v1alpha1.Tenant, e edit) 
 		return nil, err
 	}
 	out.Fields = appfile.Diff(before, app)
+	settled := app.DeepCopy()
 	if !missing {
 		// The API server fills in defaults: only what it would store can be compared.
-		settled := app.DeepCopy()
 		if err := s.write(ctx, false, true, settled); err != nil {
 			return nil, err
 		}
-		if equality.Semantic.DeepEqual(before.Spec, settled.Spec) {
-			return out, nil
-		}
+	}
+	if err := e.prepared(); err != nil {
+		return nil, err
+	}
+	if !missing && equality.Semantic.DeepEqual(before.Spec, settled.Spec) {
+		return out, nil
 	}
 	out.Changed = true
 	app.Spec.Reason = clip(e.reason, 256)
 	return out, s.write(ctx, missing, e.dryRun, app)
+}
+
+// prepared runs prepare, if there is one and this is no dry run. What it writes may be
+// missing although the app names it already, so it runs for an app that stays as it is.
+func (e *edit) prepared() error {
+	if e.prepare == nil || e.dryRun {
+		return nil
+	}
+	return e.prepare()
 }
 
 // write stores the app; a dry run asks the API server for its opinion only.

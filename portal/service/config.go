@@ -9,8 +9,8 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/berth-dev/berth/api/v1alpha1"
 	"github.com/berth-dev/berth/apps"
@@ -66,12 +66,11 @@ func (s *Service) patchConfig(ctx context.Context, tenant string, app *v1alpha1.
 		next = nil
 	}
 	app.Spec.Template.Config = next
-	return s.noClash(ctx, tenant, app.Spec.Template)
+	return s.secretsStay(ctx, tenant, app.Spec.Template)
 }
 
-// noClash refuses a variable that is both plain and secret: which one an app gets
-// would be a matter of luck.
-func (s *Service) noClash(ctx context.Context, tenant string, template *v1alpha1.AppTemplate) error {
+// secretsStay checks an app whose plain settings change and whose secrets do not.
+func (s *Service) secretsStay(ctx context.Context, tenant string, template *v1alpha1.AppTemplate) error {
 	if template.ConfigSecret == "" || len(template.Config) == 0 {
 		return nil
 	}
@@ -79,8 +78,14 @@ func (s *Service) noClash(ctx context.Context, tenant string, template *v1alpha1
 	if err != nil {
 		return err
 	}
-	for _, k := range slices.Sorted(maps.Keys(template.Config)) {
-		if _, both := values[k]; both {
+	return noClash(template.Config, values)
+}
+
+// noClash refuses a variable that is both plain and secret: which one an app gets
+// would be a matter of luck.
+func noClash(config map[string]string, secrets map[string][]byte) error {
+	for _, k := range slices.Sorted(maps.Keys(config)) {
+		if _, both := secrets[k]; both {
 			return clash(k)
 		}
 	}
@@ -114,29 +119,41 @@ func (s *Service) PatchSecrets(ctx context.Context, tenant, name string, values 
 	if len(values) == 0 {
 		return nil, errs.New(errs.Invalid, "secrets", "no secret was named", "Name at least one, such as API_KEY.")
 	}
+	next := &nextSecret{service: s, tenant: tenant, values: values}
 	return s.do(ctx, edit{
 		tenant: tenant, app: name, reason: strings.ReplaceAll(configReason(values), "set ", "set secret "),
 		apply: func(app *v1alpha1.App) error {
 			if app.Spec.Template == nil {
-				return notDeployed(name)
+				key := slices.Sorted(maps.Keys(values))[0]
+				return errs.New(errs.Conflict, "app", "nothing has been deployed to "+quote(name)+" yet",
+					"Give it with the first deploy: "+key+"=… berth apply --secret "+key)
 			}
-			return s.applySecrets(ctx, tenant, app, values)
+			return next.apply(ctx, app)
 		},
+		prepare: func() error { return next.write(ctx) },
 	})
 }
 
-func (s *Service) applySecrets(ctx context.Context, tenant string, app *v1alpha1.App, values map[string]*string) error {
-	next, err := s.secretValues(ctx, tenant, app.Spec.Template.ConfigSecret)
+// nextSecret changes an app's secrets within an edit: it judges them with the app and
+// writes them when nothing else can be refused.
+type nextSecret struct {
+	service *Service
+	tenant  string
+	values  map[string]*string
+	// secret is what to write; nil when no secret is left.
+	secret *corev1.Secret
+}
+
+// apply makes the template name the Secret that the app's secrets and the changes come to.
+func (n *nextSecret) apply(ctx context.Context, app *v1alpha1.App) error {
+	next, err := n.service.secretValues(ctx, n.tenant, app.Spec.Template.ConfigSecret)
 	if err != nil {
 		return err
 	}
-	for k, v := range values {
+	for k, v := range n.values {
 		if v == nil {
 			delete(next, k)
 			continue
-		}
-		if _, plain := app.Spec.Template.Config[k]; plain {
-			return clash(k)
 		}
 		next[k] = []byte(*v)
 	}
@@ -147,16 +164,24 @@ func (s *Service) applySecrets(ctx context.Context, tenant string, app *v1alpha1
 	if len(next) > maxKeys || size > maxSecretBytes {
 		return errs.New(errs.Invalid, "secrets", "an app takes at most 256 secrets of 512 KiB together", "Remove some with: berth secrets:unset KEY")
 	}
-	if len(next) == 0 {
-		app.Spec.Template.ConfigSecret = ""
-		return nil
-	}
-	secret := configSecret(app, next)
-	if err := s.Client.Create(ctx, secret); err != nil && !apierrors.IsAlreadyExists(err) {
+	if err := noClash(app.Spec.Template.Config, next); err != nil {
 		return err
 	}
-	app.Spec.Template.ConfigSecret = secret.Name
+	n.secret, app.Spec.Template.ConfigSecret = nil, ""
+	if len(next) > 0 {
+		n.secret = configSecret(app, next)
+		app.Spec.Template.ConfigSecret = n.secret.Name
+	}
 	return nil
+}
+
+// write makes the Secret, unless it is there: its name tells what it holds.
+func (n *nextSecret) write(ctx context.Context) error {
+	if n.secret == nil {
+		return nil
+	}
+	// A copy, since a second attempt may write it again.
+	return client.IgnoreAlreadyExists(n.service.Client.Create(ctx, n.secret.DeepCopy()))
 }
 
 // configSecret is the immutable Secret that holds the values. Its name is its content's
@@ -186,16 +211,17 @@ func configSecret(app *v1alpha1.App, values map[string][]byte) *corev1.Secret {
 	}
 }
 
-// secretValues reads the values to make the next Secret of; they go nowhere else.
+// secretValues reads the values to make the next Secret of; they go nowhere else. A
+// Secret that is gone holds none: its values can be set again.
 func (s *Service) secretValues(ctx context.Context, tenant, name string) (map[string][]byte, error) {
 	if name == "" {
 		return map[string][]byte{}, nil
 	}
 	secret, err := s.secret(ctx, tenant, name)
-	if err != nil {
+	if client.IgnoreNotFound(err) != nil {
 		return nil, errs.Wrap(errs.Internal, err, "the app's secrets cannot be read")
 	}
-	if secret.Data == nil {
+	if err != nil || secret.Data == nil {
 		return map[string][]byte{}, nil
 	}
 	return maps.Clone(secret.Data), nil

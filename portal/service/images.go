@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,8 +19,9 @@ import (
 	"github.com/berth-dev/berth/internal/errs"
 )
 
-// resolveTimeout bounds one question to a registry.
-const resolveTimeout = 20 * time.Second
+// resolveTimeout bounds one question to a registry. Those of one request are asked at the
+// same time, so it bounds them all.
+const resolveTimeout = 10 * time.Second
 
 // Mirror is another address for a registry: where the machine itself finds it.
 type Mirror struct {
@@ -35,9 +38,10 @@ type Images struct {
 }
 
 // NewImages makes a resolver. Mirrors are keyed by the registry's name in references.
+// Without a transport it reaches public addresses and the mirrors only.
 func NewImages(mirrors map[string]Mirror, transport http.RoundTripper) *Images {
 	if transport == nil {
-		transport = remote.DefaultTransport
+		transport = publicTransport(mirrors)
 	}
 	return &Images{mirrors: mirrors, transport: transport}
 }
@@ -65,7 +69,7 @@ func (r *Images) Resolve(ctx context.Context, field, image string) (*Image, erro
 	desc, err := remote.Get(at, remote.WithContext(ctx), remote.WithTransport(r.transport),
 		remote.WithPlatform(v1.Platform{OS: "linux", Architecture: "amd64"}))
 	if err != nil {
-		return nil, refused(field, image, ref.Context().RegistryStr(), err)
+		return nil, r.refused(field, image, ref.Context().RegistryStr(), err)
 	}
 	img, err := desc.Image()
 	if err != nil {
@@ -73,7 +77,7 @@ func (r *Images) Resolve(ctx context.Context, field, image string) (*Image, erro
 	}
 	conf, err := img.ConfigFile()
 	if err != nil {
-		return nil, refused(field, image, ref.Context().RegistryStr(), err)
+		return nil, r.refused(field, image, ref.Context().RegistryStr(), err)
 	}
 	return &Image{
 		Pinned: ref.Context().Digest(desc.Digest.String()).Name(),
@@ -101,12 +105,13 @@ func (r *Images) location(ref name.Reference) (name.Reference, error) {
 	return repo.Tag(ref.Identifier()), nil
 }
 
-// refused explains why a registry gave no image.
-func refused(field, image, registry string, err error) error {
+// refused explains why a registry gave no image. It is the same for an address that is not
+// asked, one that nobody answers and one that refuses: a caller chose it, and must not
+// learn what there is in the platform's own networks.
+func (r *Images) refused(field, image, registry string, err error) error {
 	var te *transport.Error
 	if !errors.As(err, &te) {
-		return errs.New(errs.Unavailable, field, "the registry "+registry+" does not answer, so "+quote(image)+" cannot be checked",
-			"Check the registry's name, or try again in a moment.")
+		return errs.New(errs.Unavailable, field, "the registry "+registry+" does not answer, so "+quote(image)+" cannot be checked", r.instead(registry))
 	}
 	switch te.StatusCode {
 	case http.StatusNotFound:
@@ -115,6 +120,16 @@ func refused(field, image, registry string, err error) error {
 		return errs.New(errs.Invalid, field, "the image "+quote(image)+" does not exist or is private", "Check the name, or make the image readable without a password.")
 	}
 	return errs.New(errs.Unavailable, field, fmt.Sprintf("the registry %s answered %d for %s", registry, te.StatusCode, quote(image)), "Try again in a moment.")
+}
+
+// instead says where else an image may come from.
+func (r *Images) instead(registry string) string {
+	own := slices.Sorted(maps.Keys(r.mirrors))
+	if len(own) == 0 || slices.Contains(own, registry) {
+		return "Check the registry's name, or try again in a moment."
+	}
+	return "Check the registry's name. Where the platform has no way out to it, images come from " + own[0] +
+		": push the image there and name it so."
 }
 
 // numericUser reads the user of an image's configuration: "1000" or "1000:1000". Root,

@@ -34,13 +34,7 @@ func (s *Service) judge(ctx context.Context, tenant *v1alpha1.Tenant, before, ap
 	if err := noShrink(before, app); err != nil {
 		return 0, 0, err
 	}
-	used = apps.TotalOCUs(app)
-	for i := range others.Items {
-		if others.Items[i].Name != app.Name {
-			used += max(apps.TotalOCUs(&others.Items[i]), apps.GrantedOCUs(&others.Items[i]))
-		}
-	}
-	return used, plan.Spec.OCUs, nil
+	return apps.TotalOCUs(app) + apps.OthersUse(app, others.Items), plan.Spec.OCUs, nil
 }
 
 // noShrink refuses a smaller volume: storage cannot give room back, so the release

@@ -14,6 +14,7 @@ import (
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 
 	"github.com/berth-dev/berth/api/v1alpha1"
+	"github.com/berth-dev/berth/apps"
 	"github.com/berth-dev/berth/internal/errs"
 )
 
@@ -22,6 +23,8 @@ const (
 	maxTail     = 10000
 	// maxLine bounds one line; longer ones are cut into several.
 	maxLine = 256 << 10
+	// maxPastBytes bounds the text of the past that is told.
+	maxPastBytes = 4 << 20
 )
 
 // LogLine is one line of a process's output.
@@ -50,8 +53,8 @@ func (s *Service) Logs(ctx context.Context, tenant, name string, opts LogOptions
 	if err != nil {
 		return err
 	}
-	if opts.Component != "" && !slices.Contains(componentNames(app), opts.Component) {
-		return unknownComponent("component", name, opts.Component, app)
+	if opts.Component != "" && !slices.Contains(apps.ComponentNames(app.Spec.Template), opts.Component) {
+		return apps.UnknownComponent("component", app, opts.Component)
 	}
 	if opts.Tail < 0 {
 		opts.Tail = defaultTail
@@ -96,25 +99,53 @@ func (f *follower) past(ctx context.Context, tail int) ([]LogLine, error) {
 		if key, _ := instance(pod); key == "" {
 			continue
 		}
-		// At least one, to know where following goes on.
-		lines := int64(max(tail, 1))
-		err := readLog(ctx, f.pods, pod, &corev1.PodLogOptions{TailLines: &lines, Timestamps: true}, func(line LogLine) error {
-			out = append(out, line)
-			return nil
-		})
+		lines, err := f.pastOf(ctx, pod, tail)
 		if err != nil && ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 		// A process that ended between the two questions has no output to give.
-	}
-	slices.SortStableFunc(out, func(a, b LogLine) int { return a.Time.Compare(b.Time) })
-	for _, line := range out {
-		f.last[line.Process] = line.Time
-	}
-	if len(out) > tail {
-		out = out[len(out)-tail:]
+		out = append(out, lines...)
+		slices.SortStableFunc(out, func(a, b LogLine) int { return a.Time.Compare(b.Time) })
+		out = newest(out, tail)
 	}
 	return out, nil
+}
+
+// pastOf reads the newest lines of one process. No more of them are held at any time
+// than may be told: a limit of the API's would cut off the newest ones instead.
+func (f *follower) pastOf(ctx context.Context, pod *corev1.Pod, tail int) ([]LogLine, error) {
+	var lines []LogLine
+	held := 0
+	// At least one, to know where following goes on.
+	wanted := int64(max(tail, 1))
+	err := readLog(ctx, f.pods, pod, &corev1.PodLogOptions{TailLines: &wanted, Timestamps: true}, func(line LogLine) error {
+		f.last[line.Process] = line.Time
+		lines = append(lines, line)
+		if held += len(line.Text); held > 2*maxPastBytes {
+			lines = slices.Clone(newest(lines, tail))
+			held = bytesOf(lines)
+		}
+		return nil
+	})
+	return newest(lines, tail), err
+}
+
+// newest are the last of lines in order, at most so many and of at most maxPastBytes.
+func newest(lines []LogLine, most int) []LogLine {
+	from, size := len(lines), 0
+	for from > 0 && len(lines)-from < most && size+len(lines[from-1].Text) <= maxPastBytes {
+		from--
+		size += len(lines[from].Text)
+	}
+	return lines[from:]
+}
+
+func bytesOf(lines []LogLine) int {
+	size := 0
+	for _, line := range lines {
+		size += len(line.Text)
+	}
+	return size
 }
 
 // readLog tells each line of one process's output.
@@ -125,9 +156,10 @@ func readLog(ctx context.Context, pods typedcorev1.PodInterface, pod *corev1.Pod
 		return reach(err)
 	}
 	defer stream.Close()
-	component, process := componentOf(pod), processName(pod)
+	line := LogLine{Component: componentOf(pod), Process: processName(pod)}
 	return eachLine(stream, func(text string) error {
-		line := LogLine{Component: component, Process: process, Text: text}
+		line.Text = text
+		// The later pieces of an overlong line have no time: theirs is the first one's.
 		if stamp, rest, ok := strings.Cut(text, " "); ok {
 			if at, err := time.Parse(time.RFC3339Nano, stamp); err == nil {
 				line.Time, line.Text = at, rest

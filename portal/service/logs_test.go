@@ -200,6 +200,31 @@ func TestThePastIsMergedByTimeAndCutToItsTail(t *testing.T) {
 	}
 }
 
+// However much processes wrote, what is held and told is bounded, and it is the newest.
+func TestThePastIsBoundedInBytes(t *testing.T) {
+	k, clientset := newKubelets(t)
+	long := strings.Repeat("x", 100<<10)
+	for i, pod := range []string{"web-1-aaaaa", "web-1-bbbbb"} {
+		container := fmt.Sprint("c", i)
+		k.run(pod, "web", container, true)
+		for second := range 59 {
+			k.say(container, second, long)
+		}
+		k.say(container, 59, "end of "+container)
+	}
+	f := newFollower(clientset.CoreV1().Pods("shop"), logSelector("shop", ""))
+	lines, err := f.past(t.Context(), maxTail)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if size := bytesOf(lines); size > maxPastBytes || size < maxPastBytes/2 {
+		t.Errorf("got %d bytes, want nearly %d", size, maxPastBytes)
+	}
+	if n := len(lines); n < 2 || lines[n-2].Text != "end of c0" || lines[n-1].Text != "end of c1" {
+		t.Errorf("the newest lines are missing among %d", n)
+	}
+}
+
 // Following goes on over broken connections, restarts and new processes, and tells
 // every line once.
 func TestFollowingTellsEveryLineOnce(t *testing.T) {

@@ -21,12 +21,11 @@ func (s *Service) Releases(ctx context.Context, tenant, name string) ([]v1alpha1
 		return nil, err
 	}
 	var list v1alpha1.ReleaseList
-	if err := s.Client.List(ctx, &list, client.InNamespace(app.Namespace)); err != nil {
+	if err := s.Client.List(ctx, &list, client.InNamespace(app.Namespace), client.MatchingLabels{v1alpha1.LabelApp: name}); err != nil {
 		return nil, translate(err)
 	}
-	out := slices.DeleteFunc(list.Items, func(r v1alpha1.Release) bool { return r.Spec.App != name })
-	apps.NewestFirst(out)
-	return out, nil
+	apps.NewestFirst(list.Items)
+	return list.Items, nil
 }
 
 // Release reads one release.

@@ -86,13 +86,13 @@ func (s *Service) startRun(ctx context.Context, tenant, app string, in Run, term
 		return nil, nil, errs.New(errs.Conflict, "app", "no release of "+quote(app)+" is live yet", "Deploy it with: berth apply")
 	}
 	if in.Component == "" {
-		in.Component = componentNames(a)[0]
-		if slices.Contains(componentNames(a), "web") {
+		in.Component = apps.ComponentNames(a.Spec.Template)[0]
+		if slices.Contains(apps.ComponentNames(a.Spec.Template), "web") {
 			in.Component = "web"
 		}
 	}
-	if !slices.Contains(componentNames(a), in.Component) {
-		return nil, nil, unknownComponent("component", app, in.Component, a)
+	if !slices.Contains(apps.ComponentNames(a.Spec.Template), in.Component) {
+		return nil, nil, apps.UnknownComponent("component", a, in.Component)
 	}
 	template, err := runningTemplate(ctx, clientset, app, in.Component)
 	if err != nil {

@@ -56,6 +56,9 @@ func (s *Service) CreateTenant(ctx context.Context, name string, spec v1alpha1.T
 	if err := s.planExists(ctx, spec.Plan); err != nil {
 		return nil, err
 	}
+	if err := s.regionServed(ctx, spec.Region); err != nil {
+		return nil, err
+	}
 	t := &v1alpha1.Tenant{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: spec}
 	err := s.Client.Create(ctx, t)
 	if apierrors.IsAlreadyExists(err) {
@@ -80,6 +83,35 @@ func (s *Service) planExists(ctx context.Context, name string) error {
 		return errs.New(errs.Invalid, "plan", "no plan was named", "Choose one of: "+strings.Join(names, ", ")+".")
 	}
 	return errs.New(errs.Invalid, "plan", "there is no plan named "+quote(name), "Choose one of: "+strings.Join(names, ", ")+".")
+}
+
+// regionServed refuses a region that no host cluster serves: the tenant would wait for
+// one for ever. Without a region any will do, also one that is still to come.
+func (s *Service) regionServed(ctx context.Context, region string) error {
+	if region == "" {
+		return nil
+	}
+	hosts, err := s.HostClusters(ctx)
+	if err != nil {
+		return err
+	}
+	return checkRegion(hosts, region)
+}
+
+func checkRegion(hosts []v1alpha1.HostCluster, region string) error {
+	if len(tenancy.InRegion(hosts, region)) > 0 {
+		return nil
+	}
+	var regions []string
+	for _, host := range tenancy.InRegion(hosts, "") {
+		regions = append(regions, host.Spec.Region)
+	}
+	slices.Sort(regions)
+	fix := "Choose one of: " + strings.Join(slices.Compact(regions), ", ") + "; or name none."
+	if len(regions) == 0 {
+		fix = "Name none: the platform has no cluster yet."
+	}
+	return errs.New(errs.Invalid, "region", "no cluster serves the region "+quote(region), fix)
 }
 
 // DeleteTenant begins to delete a tenant with all it has.

@@ -1,18 +1,24 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/berth-dev/berth/internal/errs"
 )
 
 // causeValue is how the API server begins a cause: the refused value.
 var causeValue = regexp.MustCompile(`^(Invalid|Unsupported) value: ("(?:[^"\\]|\\.)*"|[^\s:]+): `)
+
+// plainField is what a message may begin with to name a field.
+var plainField = regexp.MustCompile(`^[a-z][A-Za-z]*$`)
 
 // translate turns an error of the management cluster into one for people. Errors
 // that are such already pass through; nil stays nil.
@@ -36,24 +42,48 @@ func translate(err error) error {
 	return errs.Wrap(errs.Internal, err, "something went wrong inside the platform")
 }
 
-// invalid names the first field that the API server refused.
+// unchecked is how the API server says that it stopped at other faults.
+const unchecked = "some validation rules were not checked"
+
+// invalid tells of every field that the API server refused.
 func invalid(err error) error {
 	var status apierrors.APIStatus
-	if !errors.As(err, &status) || status.Status().Details == nil || len(status.Status().Details.Causes) == 0 {
+	var faults []error
+	if errors.As(err, &status) && status.Status().Details != nil {
+		for _, cause := range status.Status().Details.Causes {
+			if !strings.Contains(cause.Message, unchecked) {
+				faults = append(faults, faultOf(cause))
+			}
+		}
+	}
+	if len(faults) == 0 {
 		return errs.Wrap(errs.Invalid, err, "it breaks a rule of the platform")
 	}
-	cause := status.Status().Details.Causes[0]
+	return errors.Join(faults...)
+}
+
+func faultOf(cause metav1.StatusCause) error {
 	field := cause.Field
 	for _, prefix := range []string{"spec.template.", "spec.", "metadata."} {
 		field = strings.TrimPrefix(field, prefix)
 	}
-	if field == "<nil>" {
+	if slices.Contains([]string{"<nil>", "spec", "template"}, field) {
 		field = ""
 	}
 	message := causeValue.ReplaceAllString(cause.Message, "")
-	// A rule on the whole object names its field in the message, as "field: what".
+	// A rule on the whole object names its field in the message, as "field: what" or as
+	// the subject of a sentence.
 	if name, rest, ok := strings.Cut(strings.TrimPrefix(message, "metadata."), " "); ok && field == "" && name == "name" {
 		field, message = "name", rest
 	}
-	return errs.New(errs.Invalid, field, message, "")
+	if name, rest, ok := strings.Cut(message, ": "); ok && field == "" && plainField.MatchString(name) {
+		field, message = name, rest
+	}
+	return errs.New(errs.Invalid, field, message, cmp.Or(fixes[cause.Type], "Change it so that it keeps to this rule."))
+}
+
+// fixes of faults whose message says what is wrong, but not what to do.
+var fixes = map[metav1.CauseType]string{
+	metav1.CauseTypeFieldValueRequired:  "Add it.",
+	metav1.CauseTypeFieldValueDuplicate: "Keep one of them.",
 }
