@@ -38,7 +38,7 @@ file names and nobody has set are asked for.`,
 		Args:    arguments(0, 0, ""),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return c.apply(cmd.Context(), opts) },
 	}
-	apply.Flags().StringVarP(&opts.file, "file", "f", appFileName, "app file")
+	apply.Flags().StringVarP(&opts.file, "file", "f", appfile.Name, "app file")
 	apply.Flags().StringVar(&opts.message, "message", "", "what the list of releases says about it")
 	apply.Flags().StringArrayVar(&opts.secrets, "secret", nil, "also set this secret: from the environment variable of that name, else asked for")
 	noWaitFlag(apply, &opts.noWait)
@@ -49,7 +49,7 @@ either way; with --exit-code it is 1 when there are differences.`,
 		Example: "  berth diff", Args: arguments(0, 0, ""),
 	}
 	var exit bool
-	diff.Flags().StringVarP(&opts.file, "file", "f", appFileName, "app file")
+	diff.Flags().StringVarP(&opts.file, "file", "f", appfile.Name, "app file")
 	diff.Flags().BoolVar(&exit, "exit-code", false, "exit with 1 when there are differences")
 	diff.RunE = func(cmd *cobra.Command, _ []string) error { return c.diff(cmd.Context(), opts.file, exit) }
 	return []*cobra.Command{{

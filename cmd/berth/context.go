@@ -11,11 +11,9 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"github.com/berth-dev/berth/apps/appfile"
 	"github.com/berth-dev/berth/internal/apiclient"
 )
-
-// appFileName is the app file in a working directory.
-const appFileName = "berth.yaml"
 
 // userConfigFile is what a login keeps, in ~/.config/berth/config.json or where
 // BERTH_CONFIG says.
@@ -170,7 +168,7 @@ func (c *cli) appClient() (client *apiclient.Client, tenant, app string, err err
 		return nil, "", "", err
 	}
 	if app = c.chosenApp(); app == "" {
-		if app, err = appFileAppName(appFileName); err != nil {
+		if app, err = appFileAppName(appfile.Name); err != nil {
 			return nil, "", "", err
 		}
 	}

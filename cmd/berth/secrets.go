@@ -101,7 +101,7 @@ func (c *cli) readSecret(ctx context.Context, key, fix string) (string, error) {
 	var err error
 	if f, ok := c.in.(*os.File); ok && isTerminal(f) {
 		fmt.Fprintf(c.err, "Value of %s: ", key)
-		raw, err = readPassword(ctx, int(f.Fd())) // a descriptor is small
+		raw, err = readHidden(ctx, f)
 		fmt.Fprintln(c.err)
 	} else {
 		raw, err = unlessDone(ctx, func() ([]byte, error) { return io.ReadAll(io.LimitReader(c.in, maxSecret+2)) })
@@ -115,15 +115,25 @@ func (c *cli) readSecret(ctx context.Context, key, fix string) (string, error) {
 	return secretValue(key, strings.TrimSuffix(strings.TrimSuffix(string(raw), "\n"), "\r"), fix)
 }
 
-// readPassword reads a line that a terminal does not show, and leaves the terminal as it
-// was also when ctx ends first.
-func readPassword(ctx context.Context, fd int) ([]byte, error) {
-	before, err := term.GetState(fd)
+// readHidden reads a line that a terminal does not show, and leaves the terminal as it was
+// also when ctx ends first. What may go on reading then must not touch the terminal's
+// settings any more, so they are made here.
+func readHidden(ctx context.Context, keyboard *os.File) ([]byte, error) {
+	fd := int(keyboard.Fd()) // a descriptor is small
+	before, err := term.MakeRaw(fd)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = term.Restore(fd, before) }()
-	return unlessDone(ctx, func() ([]byte, error) { return term.ReadPassword(fd) })
+	quiet := term.NewTerminal(struct {
+		io.Reader
+		io.Writer
+	}{keyboard, io.Discard}, "")
+	line, err := unlessDone(ctx, func() (string, error) { return quiet.ReadPassword("") })
+	if errors.Is(err, io.EOF) {
+		return nil, context.Canceled // Ctrl-C and Ctrl-D are but keys now
+	}
+	return []byte(line), err
 }
 
 // secretValue checks the length of a value, wherever it came from.

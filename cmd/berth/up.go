@@ -191,9 +191,9 @@ func (c *cli) downCommand() *cobra.Command {
   berth down --delete                 and remove everything it kept
   berth down --context my-eks         uninstall Berth from another cluster`,
 		Args: arguments(0, 0, ""),
-		RunE: func(_ *cobra.Command, _ []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			if kubeContext != "" {
-				if err := localcluster.Uninstall(kubeContext, kubeconfig); err != nil {
+				if err := localcluster.Uninstall(cmd.Context(), kubeContext, kubeconfig); err != nil {
 					return err
 				}
 				return c.show(map[string]any{"context": kubeContext, "uninstalled": true}, func(w io.Writer) {

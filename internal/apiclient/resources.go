@@ -34,6 +34,9 @@ func (c *Client) Tenant(ctx context.Context, name string) (out Tenant, err error
 
 // CreateTenant asks for a tenant; it becomes ready later.
 func (c *Client) CreateTenant(ctx context.Context, in NewTenant) (out Tenant, err error) {
+	if at := c.endpoint(nil, "tenants", in.Name); at.err != nil {
+		return out, at.err
+	}
 	return out, c.call(ctx, http.MethodPost, c.endpoint(nil, "tenants"), in, &out)
 }
 
@@ -56,6 +59,9 @@ func (c *Client) App(ctx context.Context, tenant, app string) (out App, err erro
 
 // CreateApp makes an app that runs nothing yet.
 func (c *Client) CreateApp(ctx context.Context, tenant, app string) (out App, err error) {
+	if at := c.app(nil, tenant, app); at.err != nil {
+		return out, at.err
+	}
 	return out, c.call(ctx, http.MethodPost, c.endpoint(nil, "tenants", tenant, "apps"), NewApp{Name: app}, &out)
 }
 

@@ -1,6 +1,7 @@
 package apiclient
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -62,7 +63,11 @@ func (c *Client) Shell(ctx context.Context, tenant, app string, in Run, cols, ro
 		_ = s.alive()
 		return answer(data)
 	})
-	return s, s.alive()
+	if err := s.alive(); err != nil {
+		_ = s.Close()
+		return nil, cmp.Or(ctx.Err(), err)
+	}
+	return s, nil
 }
 
 // alive waits for the next sign of life from now on.

@@ -1,6 +1,7 @@
 package apiclient
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/berth-dev/berth/api/v1alpha1"
@@ -133,6 +134,20 @@ type TemplatePut struct {
 	Secrets map[string]string `json:"secrets,omitempty"`
 	// Reason is the summary of the release.
 	Reason string `json:"reason,omitempty"`
+}
+
+// MarshalJSON also writes a config that is empty: that clears the app's, while one that is
+// absent leaves it.
+func (p TemplatePut) MarshalJSON() ([]byte, error) {
+	type plain TemplatePut
+	type template struct {
+		v1alpha1.AppTemplate
+		Config map[string]string `json:"config,omitzero"`
+	}
+	return json.Marshal(struct {
+		plain
+		Template template `json:"template"`
+	}{plain(p), template{p.Template, p.Template.Config}})
 }
 
 // Deploy puts new images into some components.

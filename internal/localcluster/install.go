@@ -13,10 +13,14 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
+	"github.com/berth-dev/berth/api/v1alpha1"
 	"github.com/berth-dev/berth/internal/errs"
 )
 
@@ -94,12 +98,38 @@ func Install(ctx context.Context, options InstallOptions) error {
 
 // Uninstall removes Berth from the cluster of a kubeconfig context. It is refused while
 // there are tenants.
-func Uninstall(kubeContext, kubeconfig string) error {
-	_, kubeconfig, err := targetClient(InstallOptions{Context: kubeContext, Kubeconfig: kubeconfig})
+func Uninstall(ctx context.Context, kubeContext, kubeconfig string) error {
+	c, kubeconfig, err := targetClient(InstallOptions{Context: kubeContext, Kubeconfig: kubeconfig})
 	if err != nil {
 		return err
 	}
+	// The chart refuses as well, whoever uninstalls it, but cannot say why.
+	if err := noTenants(ctx, c); err != nil {
+		return err
+	}
 	return uninstallChart(kubeconfig, kubeContext)
+}
+
+// noTenants fails when there are tenants, and names them.
+func noTenants(ctx context.Context, c client.Client) error {
+	tenants := &metav1.PartialObjectMetadataList{}
+	tenants.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("TenantList"))
+	err := c.List(ctx, tenants)
+	if meta.IsNoMatchError(err) || apierrors.IsNotFound(err) {
+		return nil // Berth is not installed, or only a part of it
+	}
+	if err != nil {
+		return fmt.Errorf("looking for tenants: %w", err)
+	}
+	if len(tenants.Items) == 0 {
+		return nil
+	}
+	names := make([]string, len(tenants.Items))
+	for i := range tenants.Items {
+		names[i] = tenants.Items[i].Name
+	}
+	return errs.New(errs.Conflict, "", "there are tenants, whose apps would be left running without Berth: "+strings.Join(names, ", "),
+		fmt.Sprintf("delete them first: berth tenants:delete %s --confirm %[1]s", names[0]))
 }
 
 // embedded returns the running instance that a context belongs to, if any. In a

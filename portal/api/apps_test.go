@@ -198,8 +198,21 @@ func TestAnEmptyConfigClearsTheSettings(t *testing.T) {
 	template := body["template"].(map[string]any)
 	template["config"] = map[string]string{"LOG_LEVEL": "debug"}
 	must[any](w, http.MethodPut, w.path("shop")+"/template", body)
-	template["config"] = map[string]string{}
-	must[any](w, http.MethodPut, w.path("shop")+"/template", body)
+	c, err := apiclient.New(apiclient.Options{URL: w.server.URL, Token: testToken})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := apiclient.TemplatePut{Template: v1alpha1.AppTemplate{Components: []v1alpha1.Component{{Name: "web", Image: image}}}}
+	if _, err := c.PutTemplate(t.Context(), w.tenant, "shop", in, false); err != nil {
+		t.Fatal(err)
+	}
+	if config := w.app("shop").Spec.Template.Config; len(config) != 1 {
+		t.Errorf("a template without config left %v", config)
+	}
+	in.Template.Config = map[string]string{}
+	if _, err := c.PutTemplate(t.Context(), w.tenant, "shop", in, false); err != nil {
+		t.Fatal(err)
+	}
 	if config := w.app("shop").Spec.Template.Config; len(config) > 0 {
 		t.Errorf("got %v, want none", config)
 	}

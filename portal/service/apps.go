@@ -33,7 +33,7 @@ func (s *Service) App(ctx context.Context, tenant, name string) (*v1alpha1.App, 
 
 // CreateApp makes an app that runs nothing yet.
 func (s *Service) CreateApp(ctx context.Context, tenant, name string) (*v1alpha1.App, error) {
-	if err := tenancy.CheckAppName(name); err != nil {
+	if err := inName(tenancy.CheckAppName(name)); err != nil {
 		return nil, err
 	}
 	if _, err := s.liveTenant(ctx, tenant); err != nil {

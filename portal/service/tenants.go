@@ -50,7 +50,7 @@ func (s *Service) Tenant(ctx context.Context, name string) (*v1alpha1.Tenant, er
 
 // CreateTenant asks for a tenant on a plan that exists. It becomes ready later.
 func (s *Service) CreateTenant(ctx context.Context, name string, spec v1alpha1.TenantSpec) (*v1alpha1.Tenant, error) {
-	if err := tenancy.CheckTenantName(name); err != nil {
+	if err := inName(tenancy.CheckTenantName(name)); err != nil {
 		return nil, err
 	}
 	if err := s.planExists(ctx, spec.Plan); err != nil {
@@ -65,6 +65,15 @@ func (s *Service) CreateTenant(ctx context.Context, name string, spec v1alpha1.T
 		return nil, errs.New(errs.Conflict, "name", "there is a tenant named "+quote(name)+" already", "Choose another name.")
 	}
 	return t, translate(err)
+}
+
+// inName is a fault of a name that was given as the field name.
+func inName(err error) error {
+	if err == nil {
+		return nil
+	}
+	fault := errs.As(err)
+	return errs.New(fault.Code, "name", fault.Message, fault.Fix)
 }
 
 func (s *Service) planExists(ctx context.Context, name string) error {

@@ -90,7 +90,7 @@ func (s *server) drain(ctx context.Context, tick <-chan time.Time) error {
 		return err
 	}
 	if len(tenants) > 0 {
-		return fmt.Errorf("there are tenants: %s; delete them first with berth tenants:destroy, or kubectl delete tenant",
+		return fmt.Errorf("there are tenants: %s; delete them first with berth tenants:delete, or kubectl delete tenant",
 			strings.Join(tenants, ", "))
 	}
 	if _, err := s.do(ctx, http.MethodDelete, berthPath+"hostclusters", "", nil); err != nil && !errors.Is(err, errNotFound) {
