@@ -27,7 +27,6 @@ const oneIn = 20
 type load struct {
 	start     time.Time
 	perSecond int
-	allowed   []string // the answers that count, any if there is none
 	stop      func()
 	done      chan struct{}
 

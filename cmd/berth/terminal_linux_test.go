@@ -44,7 +44,9 @@ func terminal(t *testing.T) (keys, screen *os.File) {
 // awaitFlag waits until a flag of a terminal is set, or is not.
 func awaitFlag(t *testing.T, screen *os.File, flag uint32, want bool) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
+	for end := time.Now().Add(30 * time.Second); ; <-look.C {
 		state, err := unix.IoctlGetTermios(int(screen.Fd()), unix.TCGETS)
 		if err != nil {
 			t.Fatal(err)

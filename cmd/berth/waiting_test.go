@@ -111,15 +111,18 @@ func TestLinesArePrintedOnceHoweverOftenTheConnectionBreaks(t *testing.T) {
 	for name, test := range map[string]struct{ before, after, want []apiclient.LogLine }{
 		"nothing before: only what is newer than the start": {nil, []apiclient.LogLine{line("a", -9), line("a", 1)}, []apiclient.LogLine{line("a", 1)}},
 		"the same process goes on": {
-			[]apiclient.LogLine{line("a", 1), line("a", 2)}, []apiclient.LogLine{line("a", 1), line("a", 2), line("a", 3)},
+			[]apiclient.LogLine{line("a", 1), line("a", 2)},
+			[]apiclient.LogLine{line("a", 1), line("a", 2), line("a", 3)},
 			[]apiclient.LogLine{line("a", 1), line("a", 2), line("a", 3)},
 		},
 		"the history of a process not seen before stays out": {
-			[]apiclient.LogLine{line("a", 2)}, []apiclient.LogLine{line("b", -9), line("b", 1), line("b", 3), line("b", 4)},
+			[]apiclient.LogLine{line("a", 2)},
+			[]apiclient.LogLine{line("b", -9), line("b", 1), line("b", 3), line("b", 4)},
 			[]apiclient.LogLine{line("a", 2), line("b", 3), line("b", 4)},
 		},
 		"two processes that write in turns": {
-			[]apiclient.LogLine{line("a", 1), line("b", 2)}, []apiclient.LogLine{line("b", 5), line("a", 4)},
+			[]apiclient.LogLine{line("a", 1), line("b", 2)},
+			[]apiclient.LogLine{line("b", 5), line("a", 4)},
 			[]apiclient.LogLine{line("a", 1), line("b", 2), line("b", 5), line("a", 4)},
 		},
 	} {
