@@ -103,7 +103,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return ctrl.Result{}, r.letGo(ctx, app)
 	}
 	judged := steps.Judge(r.reconcile(ctx, app))
-	if judged.RequeueAfter == 0 {
+	if judged.Err == nil && judged.RequeueAfter == 0 {
 		judged.RequeueAfter = sweepEvery
 	}
 	return ctrl.Result{RequeueAfter: judged.RequeueAfter}, judged.Err
