@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -20,8 +21,8 @@ import (
 
 // TestAcme does what `make up` does, on the scenarios' instance, and then types the
 // command it prints: the shop's page comes from inside the tenant's virtual cluster, its
-// items from the database. An interactive shell is opened beside it, and all of
-// it is back after `make down` and `make up`.
+// items from the database. The shop's API is released and scaled under load, an interactive
+// shell is opened, and all of it is back after `make down` and `make up`.
 func TestAcme(t *testing.T) {
 	t.Cleanup(func() { deleteTenants(t, tenantNamed("acme")) })
 	makeUp(t)
@@ -43,6 +44,7 @@ func TestAcme(t *testing.T) {
 		t.Errorf("the shop uses %d OCUs, want ui 1 + api 4 + db 1 + metrics 1", tenant.Status.Usage.OCUs)
 	}
 	inOwnCluster(t, tenant.Status.VirtualCluster)
+	t.Run("rollout of the API", rollAPI)
 	t.Run("shell", shellIntoAcme)
 	t.Run("down and up", func(t *testing.T) {
 		berth.berth(t, "down", "--name", instanceName)
@@ -83,6 +85,25 @@ func makeUp(t *testing.T) {
 	if err != nil || !strings.Contains(string(page), "<title>Acme") {
 		t.Errorf("curl %s: %v\n%s", printed, err, page)
 	}
+}
+
+// rollAPI releases and scales the shop's API while 200 requests a second read its items.
+func rollAPI(t *testing.T) {
+	rollout{tenant: "acme", app: "shop", name: "api", ocus: 1, others: 3, plan: 20}.run(t, target{
+		image: func(version string) string { return "registry.berth.internal/acme/api:" + version },
+		version: func(t *testing.T) string {
+			t.Helper()
+			var answer struct{ Version string }
+			if _, body := berth.get(t, berth.url("api--shop.acme", "/version")); json.Unmarshal([]byte(body), &answer) != nil {
+				return body
+			}
+			return answer.Version
+		},
+		load: func(t *testing.T) *load {
+			t.Helper()
+			return startReading(t, berth.url("api--shop.acme", "/api/items"), 200)
+		},
+	})
 }
 
 // shellIntoAcme types into an interactive shell, in a terminal of 100 by 30 characters.

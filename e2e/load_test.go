@@ -31,12 +31,13 @@ type load struct {
 	done      chan struct{}
 
 	mu                 sync.Mutex // of what the kinds counted
-	quick, fresh, slow *traffic
+	quick, fresh, slow *traffic   // slow is nil where nothing answers slowly
 }
 
 // traffic is what was sent of one kind, and what came of it.
 type traffic struct {
 	kind     string
+	method   string
 	client   *http.Client
 	url      string
 	allowed  []string
@@ -51,26 +52,45 @@ type traffic struct {
 // they would a GET.
 func startLoad(t *testing.T, address string, perSecond int, allowed ...string) *load {
 	t.Helper()
+	slow, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slow.Path, slow.RawQuery = "/slow", "ms=2000"
+	l := newLoad(t, http.MethodPost, address, perSecond, allowed)
+	l.slow = &traffic{kind: "slow", method: http.MethodPost, client: berth.http, url: slow.String(), allowed: []string{"done"}}
+	l.begin(t)
+	return l
+}
+
+// startReading is startLoad for an app that only GET is for, and that answers at once.
+func startReading(t *testing.T, address string, perSecond int) *load {
+	t.Helper()
+	l := newLoad(t, http.MethodGet, address, perSecond, nil)
+	l.begin(t)
+	return l
+}
+
+func newLoad(t *testing.T, method, address string, perSecond int, allowed []string) *load {
+	t.Helper()
 	shared, ok := berth.http.Transport.(*http.Transport)
 	if !ok {
 		t.Fatalf("the scenarios' client has a %T", berth.http.Transport)
 	}
 	transport := shared.Clone()
 	transport.DisableKeepAlives = true
-	slow, err := url.Parse(address)
-	if err != nil {
-		t.Fatal(err)
+	return &load{
+		perSecond: perSecond, done: make(chan struct{}),
+		quick: &traffic{kind: "quick", method: method, client: berth.http, url: address, allowed: allowed},
+		fresh: &traffic{kind: "on a fresh connection", method: method, client: &http.Client{Timeout: berth.http.Timeout, Transport: transport}, url: address, allowed: allowed},
 	}
-	slow.Path, slow.RawQuery = "/slow", "ms=2000"
+}
+
+func (l *load) begin(t *testing.T) {
+	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
-	l := &load{
-		start: time.Now(), perSecond: perSecond, stop: stop, done: make(chan struct{}),
-		quick: &traffic{kind: "quick", client: berth.http, url: address, allowed: allowed},
-		fresh: &traffic{kind: "on a fresh connection", client: &http.Client{Timeout: berth.http.Timeout, Transport: transport}, url: address, allowed: allowed},
-		slow:  &traffic{kind: "slow", client: berth.http, url: slow.String(), allowed: []string{"done"}},
-	}
+	l.start, l.stop = time.Now(), stop
 	go l.run(ctx)
-	return l
 }
 
 // run sends by a schedule: what a busy machine delays is sent late, not left out.
@@ -86,10 +106,10 @@ func (l *load) run(ctx context.Context) {
 		case <-time.After(time.Until(due)):
 		}
 		traffic := l.quick
-		switch n % oneIn {
-		case 0:
+		switch {
+		case n%oneIn == 0 && l.slow != nil:
 			traffic = l.slow
-		case oneIn / 2:
+		case n%oneIn == oneIn/2:
 			traffic = l.fresh
 		}
 		running.Go(func() { l.send(traffic) })
@@ -109,19 +129,27 @@ func (l *load) send(what *traffic) {
 }
 
 func (w *traffic) request() error {
-	response, err := w.client.Post(w.url, "text/plain", strings.NewReader("once"))
+	body := io.Reader(http.NoBody)
+	if w.method == http.MethodPost {
+		body = strings.NewReader("once")
+	}
+	request, err := http.NewRequest(w.method, w.url, body)
+	if err != nil {
+		return err
+	}
+	response, err := w.client.Do(request)
 	if err != nil {
 		return err
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
+	answer, err := io.ReadAll(response.Body)
 	switch {
 	case err != nil:
 		return err
 	case response.StatusCode != http.StatusOK:
-		return fmt.Errorf("status %s: %.200q", response.Status, body)
-	case len(w.allowed) > 0 && !slices.Contains(w.allowed, string(body)):
-		return fmt.Errorf("the answer is %.200q, not one of %q", body, w.allowed)
+		return fmt.Errorf("status %s: %.200q", response.Status, answer)
+	case len(w.allowed) > 0 && !slices.Contains(w.allowed, string(answer)):
+		return fmt.Errorf("the answer is %.200q, not one of %q", answer, w.allowed)
 	}
 	return nil
 }
@@ -135,6 +163,9 @@ func (l *load) end(t *testing.T) {
 	<-l.done
 	sent, planned := 0, int(elapsed.Seconds()*float64(l.perSecond))
 	for _, traffic := range []*traffic{l.quick, l.fresh, l.slow} {
+		if traffic == nil {
+			continue
+		}
 		sent += len(traffic.latency)
 		traffic.report(t)
 	}

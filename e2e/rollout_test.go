@@ -24,7 +24,7 @@ import (
 func TestRolloutUnderLoad(t *testing.T) {
 	berth.tenant(t, "rollout", "small")
 	berth.apply(t, "rollout", helloApp)
-	rollout(t, "rollout", 1, 20)
+	rollout{tenant: "rollout", app: "hello", name: "web", ocus: 1, plan: 20}.run(t, hello("rollout"))
 }
 
 // TestRolloutAtFullPlan does the same on a plan of eight OCUs with processes of two: four
@@ -38,48 +38,78 @@ func TestRolloutAtFullPlan(t *testing.T) {
 	t.Cleanup(func() { _ = berth.host.Delete(cleanupContext(t), plan) })
 	berth.tenant(t, "fullplan", plan.Name)
 	berth.apply(t, "fullplan", helloApp)
-	rollout(t, "fullplan", 2, plan.Spec.OCUs)
+	rollout{tenant: "fullplan", app: "hello", name: "web", ocus: 2, plan: plan.Spec.OCUs}.run(t, hello("fullplan"))
 }
 
-// rollout releases and scales the hello app of a tenant under load; every process has
-// ocus OCUs of the plan's.
-func rollout(t *testing.T, tenant string, ocus int, plan int32) {
+// rollout is a component that is released and scaled under load. Each of its processes has
+// ocus OCUs of the plan's; others are what the tenant uses besides.
+type rollout struct {
+	tenant, app, name string
+	ocus, others      int
+	plan              int32
+}
+
+// target is how a component is loaded, and how a version of it is told.
+type target struct {
+	image   func(version string) string
+	version func(t *testing.T) string
+	load    func(t *testing.T) *load
+}
+
+// hello is the hello app of a tenant.
+func hello(tenant string) target {
+	return target{
+		image: testImage,
+		version: func(t *testing.T) string {
+			t.Helper()
+			_, body := berth.get(t, berth.url("hello."+tenant, "/version"))
+			return body
+		},
+		load: func(t *testing.T) *load {
+			t.Helper()
+			return startLoad(t, berth.url("hello."+tenant, "/"), 200)
+		},
+	}
+}
+
+// run releases three images and scales 1 → 4 → 2 meanwhile.
+func (r rollout) run(t *testing.T, what target) {
 	t.Helper()
-	in := []string{"-t", tenant, "-a", "hello"}
+	in := []string{"-t", r.tenant, "-a", r.app}
 	deploy := func(version string) {
 		t.Helper()
-		berth.berth(t, append([]string{"deploy", "web=" + testImage(version)}, in...)...)
+		berth.berth(t, append([]string{"deploy", r.name + "=" + what.image(version)}, in...)...)
 		eventually(t, time.Minute, "version "+version+" at the edge", func() (bool, string) {
-			_, body := berth.get(t, berth.url("hello."+tenant, "/version"))
-			return body == version, body
+			got := what.version(t)
+			return got == version, got
 		})
 	}
 	scale := func(count int) string {
 		t.Helper()
-		said := berth.berth(t, append([]string{"ps:scale", fmt.Sprintf("web=%d:%d", count, ocus)}, in...)...)
-		eventually(t, 5*time.Minute, fmt.Sprintf("%d processes of %d OCUs", count, ocus), func() (bool, string) {
-			return processesUp(t, count, ocus, in...)
+		said := berth.berth(t, append([]string{"ps:scale", fmt.Sprintf("%s=%d:%d", r.name, count, r.ocus)}, in...)...)
+		eventually(t, 5*time.Minute, fmt.Sprintf("%d processes of %d OCUs", count, r.ocus), func() (bool, string) {
+			return processesUp(t, r.name, count, r.ocus, in...)
 		})
 		return said
 	}
 	scale(1)
-	load := startLoad(t, berth.url("hello."+tenant, "/"), 200)
+	load := what.load(t)
 	time.Sleep(2 * time.Second)
 	deploy("2")
 	said := scale(4)
-	if want := fmt.Sprintf("uses %d of the %d OCUs", 4*ocus, plan); !strings.Contains(said, want) {
+	if want := fmt.Sprintf("uses %d of the %d OCUs", 4*r.ocus+r.others, r.plan); !strings.Contains(said, want) {
 		t.Errorf("scaling to 4 does not say that the tenant %s:\n%s", want, said)
 	}
-	deploy("3")
-	scale(2)
 	deploy("1")
+	scale(2)
+	deploy("2")
 	time.Sleep(2 * time.Second)
 	load.end(t)
 }
 
-// processesUp tells whether so many processes of a size are up, by what `berth ps` says,
+// processesUp tells whether so many processes of a component and a size are up, by what `berth ps` says,
 // and none is about to be. Those that are stopping do not count.
-func processesUp(t *testing.T, count, ocus int, in ...string) (bool, string) {
+func processesUp(t *testing.T, name string, count, ocus int, in ...string) (bool, string) {
 	t.Helper()
 	out := berth.berth(t, append([]string{"ps", "--json"}, in...)...)
 	var processes []apiclient.Process
@@ -90,7 +120,7 @@ func processesUp(t *testing.T, count, ocus int, in ...string) (bool, string) {
 	var seen []string
 	for _, process := range processes {
 		switch {
-		case process.State == "stopping":
+		case process.State == "stopping", process.Component != name:
 		case process.State == "up" && process.Ready && int(process.OCUs) == ocus:
 			up++
 		default:

@@ -20,6 +20,8 @@ type shop struct {
 	healthy bool
 	store   interface {
 		items(context.Context) ([]item, error)
+		// reached tells whether the database has answered once.
+		reached() bool
 	}
 	metricsURL string
 	client     *http.Client
@@ -40,11 +42,16 @@ func (s *shop) handler() http.Handler {
 	})
 }
 
-// health says that the process is alive, whatever the database does: to restart this
+// health says that the process may have requests: not before it has reached the database
+// for the first time, and from then on whatever the database does, since to restart this
 // process would mend nothing there.
 func (s *shop) health(w http.ResponseWriter, _ *http.Request) {
 	if !s.healthy {
 		s.fail(w, http.StatusServiceUnavailable, "this version is never healthy")
+		return
+	}
+	if !s.store.reached() {
+		s.fail(w, http.StatusServiceUnavailable, errNotReady.Error())
 		return
 	}
 	_, _ = io.WriteString(w, "ok\n")

@@ -12,7 +12,10 @@ import (
 type shelf struct {
 	goods []item
 	err   error
+	never bool // the database has not answered yet
 }
+
+func (s shelf) reached() bool { return !s.never }
 
 func (s shelf) items(context.Context) ([]item, error) { return s.goods, s.err }
 
@@ -29,16 +32,17 @@ func TestShop(t *testing.T) {
 		status      int
 		change      func(*shop)
 	}{
-		"goods are listed":                            {"/api/items", "Rocket skates", 200, nil},
-		"goods carry the version that listed them":    {"/api/items", `"version":"2"`, 200, nil},
-		"without the database goods are a 503":        {"/api/items", "cannot be read", 503, func(s *shop) { s.store = shelf{err: errNotReady} }},
-		"a failing database tells nobody its insides": {"/api/items", `{"error":"the goods cannot be read now"}`, 503, func(s *shop) { s.store = shelf{err: errors.New("dial 10.0.0.1")} }},
-		"without the database the process is healthy": {"/healthz", "ok", 200, func(s *shop) { s.store = shelf{err: errNotReady} }},
-		"an unhealthy version never says it is fine":  {"/healthz", "never healthy", 503, func(s *shop) { s.healthy = false }},
-		"the version is told":                         {"/version", `"version":"2"`, 200, nil},
-		"Prometheus is asked for the rate":            {"/api/metrics", `"requestsPerSecond":"2.5"`, 200, nil},
-		"without Prometheus metrics are a 503":        {"/api/metrics", "cannot be read", 503, func(s *shop) { s.metricsURL = "" }},
-		"its own metrics are there for Prometheus":    {"/metrics", "shop_requests_total 1\n", 200, nil},
+		"goods are listed":                             {"/api/items", "Rocket skates", 200, nil},
+		"goods carry the version that listed them":     {"/api/items", `"version":"2"`, 200, nil},
+		"without the database goods are a 503":         {"/api/items", "cannot be read", 503, func(s *shop) { s.store = shelf{err: errNotReady} }},
+		"a failing database tells nobody its insides":  {"/api/items", `{"error":"the goods cannot be read now"}`, 503, func(s *shop) { s.store = shelf{err: errors.New("dial 10.0.0.1")} }},
+		"a database that fails makes nobody unhealthy": {"/healthz", "ok", 200, func(s *shop) { s.store = shelf{err: errors.New("dial 10.0.0.1")} }},
+		"before the database answered nobody is ready": {"/healthz", "not ready", 503, func(s *shop) { s.store = shelf{never: true} }},
+		"an unhealthy version never says it is fine":   {"/healthz", "never healthy", 503, func(s *shop) { s.healthy = false }},
+		"the version is told":                          {"/version", `"version":"2"`, 200, nil},
+		"Prometheus is asked for the rate":             {"/api/metrics", `"requestsPerSecond":"2.5"`, 200, nil},
+		"without Prometheus metrics are a 503":         {"/api/metrics", "cannot be read", 503, func(s *shop) { s.metricsURL = "" }},
+		"its own metrics are there for Prometheus":     {"/metrics", "shop_requests_total 1\n", 200, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := fine()

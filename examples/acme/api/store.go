@@ -97,10 +97,12 @@ func (s *store) fill(ctx context.Context) error {
 	})
 }
 
+func (s *store) reached() bool { return s.ready.Load() }
+
 var errNotReady = errors.New("the database is not ready yet")
 
 func (s *store) items(ctx context.Context) ([]item, error) {
-	if !s.ready.Load() {
+	if !s.reached() {
 		return nil, errNotReady
 	}
 	rows, err := s.pool.Query(ctx, "SELECT id, name, description, cents FROM items ORDER BY id")
