@@ -34,8 +34,8 @@ func TestAcme(t *testing.T) {
 	})
 	// An item that the shop does not make by itself shows whether the volume is kept.
 	berth.berth(t, "run", "-t", "acme", "-a", "shop", "-c", "db", "--", "sh", "-c",
-		`PGPASSWORD=$POSTGRES_PASSWORD psql "$POSTGRES_URL" -c "INSERT INTO items VALUES (1001, 'Giant magnet', 'Pulls.', 4200)"`)
-	hasItem(t, "Giant magnet")
+		`PGPASSWORD=$POSTGRES_PASSWORD psql "$POSTGRES_URL" -c "INSERT INTO items VALUES (1001, 'Tornado seeds', 'Add water. Run.', 4200)"`)
+	hasItem(t, "Tornado seeds")
 	var tenant berthv1.Tenant
 	if err := berth.host.Get(t.Context(), client.ObjectKey{Name: "acme"}, &tenant); err != nil {
 		t.Fatal(err)
@@ -49,7 +49,7 @@ func TestAcme(t *testing.T) {
 	t.Run("down and up", func(t *testing.T) {
 		berth.berth(t, "down", "--name", instanceName)
 		makeUp(t)
-		hasItem(t, "Giant magnet")
+		hasItem(t, "Tornado seeds")
 	})
 }
 
