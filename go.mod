@@ -1,6 +1,6 @@
 module github.com/berth-dev/berth
 
-go 1.26.3
+go 1.26.8
 
 require (
 	github.com/caddyserver/caddy/v2 v2.11.9

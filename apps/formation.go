@@ -47,15 +47,7 @@ func GrantedOCUs(app *v1alpha1.App) int32 {
 
 // kept is what was granted to the components that the app still asks for. What those that
 // leave have is theirs until they are gone; it is no claim to as much for others.
-func kept(app *v1alpha1.App) int32 {
-	var total int32
-	for _, status := range app.Status.Components {
-		if slices.Contains(ComponentNames(app.Spec.Template), status.Name) {
-			total += status.Desired * status.OCUs
-		}
-	}
-	return total
-}
+func kept(app *v1alpha1.App) int32 { return GrantedOCUs(app) - tenancy.AppLeaving(app) }
 
 // CheckPlan says whether an app may have what it asks for when the tenant's other
 // apps hold inUse OCUs. To keep or to give back what was granted needs no room,

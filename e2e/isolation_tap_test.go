@@ -65,7 +65,7 @@ func (p *tap) idle(t *testing.T, window time.Duration) {
 	t.Helper()
 	for range 5 {
 		before := p.read(t)
-		time.Sleep(window)
+		time.Sleep(window) // as long as the probe will take
 		if after := p.read(t); after.sent == before.sent && after.passed == before.passed {
 			return
 		}

@@ -127,7 +127,7 @@ func deployAndKill(t *testing.T, part part, release, round int, rollout time.Dur
 		share := 95 * round / max(1, *kills-1)
 		moment = fmt.Sprintf("%d %% of the rollout", share)
 		rolling(t, release)
-		time.Sleep(rollout * time.Duration(share) / 100)
+		time.Sleep(rollout * time.Duration(share) / 100) // the moment is what is tried
 	}
 	pids := part.running(t)
 	phase, err := phaseOf(t, release)
@@ -162,7 +162,7 @@ func deployUntilDone(t *testing.T, version string) <-chan error {
 				return
 			}
 			fmt.Fprintf(os.Stderr, "the deploy is typed again: %v: %s\n", err, out)
-			time.Sleep(time.Second)
+			time.Sleep(time.Second) // as a person would, while what was killed starts again
 		}
 	}()
 	return done

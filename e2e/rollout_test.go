@@ -94,7 +94,7 @@ func (r rollout) run(t *testing.T, what target) {
 	}
 	scale(1)
 	load := what.load(t)
-	time.Sleep(2 * time.Second)
+	time.Sleep(2 * time.Second) // slow requests are under way when the first process goes
 	deploy("2")
 	said := scale(4)
 	if want := fmt.Sprintf("uses %d of the %d OCUs", 4*r.ocus+r.others, r.plan); !strings.Contains(said, want) {
@@ -103,7 +103,7 @@ func (r rollout) run(t *testing.T, what target) {
 	deploy("1")
 	scale(2)
 	deploy("2")
-	time.Sleep(2 * time.Second)
+	time.Sleep(2 * time.Second) // what begins now meets the last processes that stop
 	load.end(t)
 }
 

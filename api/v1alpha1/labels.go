@@ -22,6 +22,9 @@ const (
 	ManagedByBerth = "berth"
 )
 
+// AppFinalizers are what an App is held by: one for each reconciler that works for it.
+func AppFinalizers() []string { return []string{Finalizer, FinalizerReleases} }
+
 // ManagementNamespace is where a tenant's App, Release and Route objects live.
 func ManagementNamespace(tenant string) string { return "tenant-" + tenant }
 

@@ -17,11 +17,7 @@ import (
 func TestADeletedAppLeavesNothing(t *testing.T) {
 	s := running(t)
 	s.Create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "values", Namespace: s.Namespace, Labels: map[string]string{v1alpha1.LabelApp: s.App}}})
-	app := &v1alpha1.App{}
-	s.Get(s.App, app)
-	if err := s.Client.Delete(t.Context(), app); err != nil {
-		t.Fatal(err)
-	}
+	app := s.Delete(s.App)
 	exists := func() bool {
 		err := s.Client.Get(t.Context(), client.ObjectKeyFromObject(app), &v1alpha1.App{})
 		return !apierrors.IsNotFound(err)
@@ -65,11 +61,7 @@ func TestADeletedAppLeavesNothing(t *testing.T) {
 
 func TestAnAppIsNotRemovedWhileAReleaseMayBeApplied(t *testing.T) {
 	s := running(t)
-	app := &v1alpha1.App{}
-	s.Get(s.App, app)
-	if err := s.Client.Delete(t.Context(), app); err != nil {
-		t.Fatal(err)
-	}
+	app := s.Delete(s.App)
 	namespace := func() *corev1.Namespace {
 		found := &corev1.Namespace{}
 		s.Get(s.App, found)
@@ -98,11 +90,7 @@ func TestTheTenantsOwnNamespaceDoesNotHoldTheAppOfItsName(t *testing.T) {
 		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "own", Image: "x"}}},
 	}
 	s.Create(own)
-	app := &v1alpha1.App{}
-	s.Get(s.App, app)
-	if err := s.Client.Delete(t.Context(), app); err != nil {
-		t.Fatal(err)
-	}
+	app := s.Delete(s.App)
 	s.Settle(s.App)
 	if err := s.Client.Get(t.Context(), client.ObjectKeyFromObject(app), app); !apierrors.IsNotFound(err) {
 		t.Errorf("the app is still there: %v", err)

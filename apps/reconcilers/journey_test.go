@@ -225,6 +225,25 @@ func TestARolloutThatIsResumedLateHasItsWholeTime(t *testing.T) {
 	s.WantRunning(s.App, map[string]string{"ui": "ui2", "api": "api1"})
 }
 
+func TestAReleaseWhoseNamespaceDoesNotGoEndsInTime(t *testing.T) {
+	s := stage.New(t)
+	old := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.App, Labels: map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedByBerth}}}
+	s.Create(old)
+	// Nobody here finishes the deletion of a namespace.
+	if err := s.Client.Delete(t.Context(), old); err != nil {
+		t.Fatal(err)
+	}
+	s.Deploy(s.App, stage.Component("ui", "ui1"))
+	s.Settle(s.App)
+	s.WantPhases(s.App, rollingOut)
+	s.Clock.SetTime(s.Clock.Now().Add(301 * time.Second))
+	s.Settle(s.App)
+	s.WantPhases(s.App, failed)
+	if failure := s.List(s.App)[0].Status.Failure; failure == nil || failure.Reason != v1alpha1.ReasonTimedOut {
+		t.Errorf("failure: %+v", failure)
+	}
+}
+
 func TestWhatWasChangedByHandIsMended(t *testing.T) {
 	s := running(t)
 	if err := s.Client.Delete(t.Context(), s.Deployment(s.App, "ui")); err != nil {

@@ -6,8 +6,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"slices"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -130,15 +128,12 @@ type installOutput struct {
 // reportInstall says where Berth is now and how to log in.
 func (c *cli) reportInstall(into localcluster.InstallOptions) error {
 	output := installOutput{Context: into.Context}
-	if name, ok := strings.CutPrefix(into.Context, "berth-"); ok {
-		instance, err := localcluster.Open(name)
-		if err == nil && instance.Running() != nil && slices.Contains([]string{"", instance.Kubeconfig()}, into.Kubeconfig) {
-			state, err := instance.LoadState()
-			if err != nil {
-				return err
-			}
-			output.URL, output.CLIConfig = describe(instance, state.Ports).URL, instance.CLIConfig()
+	if instance := localcluster.Embedded(into.Context, into.Kubeconfig); instance != nil {
+		state, err := instance.LoadState()
+		if err != nil {
+			return err
 		}
+		output.URL, output.CLIConfig = describe(instance, state.Ports).URL, instance.CLIConfig()
 	}
 	return c.show(output, func(out io.Writer) {
 		fmt.Fprintf(out, "\nBerth is up in the cluster of the context %s.\n\n", into.Context)

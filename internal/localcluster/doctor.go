@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -63,8 +64,8 @@ func checkTools() Check {
 	return Check{Name: "tools", OK: true, Detail: "all there"}
 }
 
-// leastGo is the oldest Go that compiles Berth and all parts.
-const leastGo = "go1.26"
+// leastGo is the oldest Go that compiles Berth and all parts: containerd asks for it.
+const leastGo = "go1.26.8"
 
 // checkGo asks for the version that would compile: in a source tree Go may choose
 // another than the installed one.
@@ -88,7 +89,7 @@ func checkGo() Check {
 // releases "devel go1.27-1a2b3c" and a date.
 func goSuffices(found string) bool {
 	found, _, _ = strings.Cut(strings.TrimPrefix(found, "devel "), " ")
-	return version.IsValid(found) && version.Compare(version.Lang(found), leastGo) >= 0
+	return version.IsValid(found) && version.Compare(found, leastGo) >= 0
 }
 
 func checkCgroups() Check {
@@ -202,4 +203,47 @@ func checkFree(dir string, needs uint64, setting string) Check {
 	}
 	free := stat.Bavail * uint64(stat.Bsize) // a block size is positive
 	return Check{Name: "disk", OK: free >= needs, Detail: fmt.Sprintf("%d GiB free at %s, %d needed", free>>30, dir, needs>>30), Fix: fix}
+}
+
+// What a machine should have of memory, in GiB.
+const (
+	leastMemory = 8
+	// exampleMemory is for Berth with the example shop and its spare virtual clusters.
+	exampleMemory = 12
+)
+
+func checkMemory() Check {
+	data, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return Check{Name: "memory", Detail: err.Error(), Fix: "mount /proc"}
+	}
+	kilobytes, err := memoryTotal(string(data))
+	if err != nil {
+		return Check{Name: "memory", Detail: err.Error(), Fix: "mount the kernel's own /proc"}
+	}
+	return judgeMemory(kilobytes)
+}
+
+// memoryTotal reads the line "MemTotal:  16384000 kB".
+func memoryTotal(meminfo string) (int, error) {
+	for line := range strings.Lines(meminfo) {
+		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "MemTotal:" {
+			return strconv.Atoi(fields[1])
+		}
+	}
+	return 0, errors.New("/proc/meminfo does not say how much memory there is")
+}
+
+// judgeMemory counts whole GiB, rounded: of what a machine is sold with the kernel keeps
+// some for itself.
+func judgeMemory(kilobytes int) Check {
+	has := (kilobytes + 1<<19) >> 20
+	check := Check{
+		Name: "memory", OK: has >= leastMemory, Detail: fmt.Sprintf("%d GiB, %d needed", has, leastMemory),
+		Fix: fmt.Sprintf("run it on a machine with %d GiB or more; the example shop needs %d", leastMemory, exampleMemory),
+	}
+	if check.OK && has < exampleMemory {
+		check.Detail += fmt.Sprintf("; the example shop needs %d", exampleMemory)
+	}
+	return check
 }

@@ -42,7 +42,7 @@ type InstallOptions struct {
 // Install brings Berth into a cluster that exists, with the same chart and images as Up.
 func Install(ctx context.Context, options InstallOptions) error {
 	release := func() {}
-	instance := embedded(options.Context, options.Kubeconfig)
+	instance := Embedded(options.Context, options.Kubeconfig)
 	if instance == nil && options.Registry == "" {
 		return errs.New(errs.Invalid, "--registry", fmt.Sprintf("%s is no embedded instance, so its nodes need a registry to get Berth's images from", options.Context),
 			"name one that you may push to, such as --registry 123456789012.dkr.ecr.eu-central-1.amazonaws.com/berth")
@@ -132,10 +132,10 @@ func noTenants(ctx context.Context, c client.Client) error {
 		fmt.Sprintf("delete them first: berth tenants:delete %s --confirm %[1]s", names[0]))
 }
 
-// embedded returns the running instance that a context belongs to, if any. In a
+// Embedded returns the running instance that a context belongs to, if any. In a
 // kubeconfig that somebody named, the context is another cluster's unless the file is the
 // instance's own.
-func embedded(kubeContext, kubeconfig string) *Instance {
+func Embedded(kubeContext, kubeconfig string) *Instance {
 	name, ok := strings.CutPrefix(kubeContext, "berth-")
 	if !ok {
 		return nil
@@ -156,7 +156,7 @@ func sameFile(a, b string) bool {
 // targetClient makes a client for the context, and finds the kubeconfig that has it.
 func targetClient(options InstallOptions) (client.Client, string, error) {
 	kubeconfig := options.Kubeconfig
-	if instance := embedded(options.Context, kubeconfig); kubeconfig == "" && instance != nil {
+	if instance := Embedded(options.Context, kubeconfig); kubeconfig == "" && instance != nil {
 		kubeconfig = instance.adminKubeconfig()
 		if _, err := os.Stat(kubeconfig); errors.Is(err, os.ErrNotExist) {
 			kubeconfig = instance.Kubeconfig() // an older Berth started it

@@ -8,7 +8,7 @@ import (
 
 func TestGoIsNewEnough(t *testing.T) {
 	tests := map[string]bool{
-		"go1.26.8": true, "go1.26": true, "go1.26rc1": true, "go1.30.1": true, "devel go1.27-1a2b3c4 Mon Jan 1": true,
+		"go1.26.8": true, "go1.27": true, "go1.26.7": false, "go1.26": false, "go1.26rc1": false, "go1.30.1": true, "devel go1.27-1a2b3c4 Mon Jan 1": true,
 		"go1.25.9": false, "go1.9": false, "": false, "gccgo": false,
 	}
 	for found, want := range tests {

@@ -52,7 +52,7 @@ func (s *Service) CreateApp(ctx context.Context, tenant, name string) (*v1alpha1
 func newApp(tenant, name string) *v1alpha1.App {
 	return &v1alpha1.App{ObjectMeta: metav1.ObjectMeta{
 		Namespace: v1alpha1.ManagementNamespace(tenant), Name: name,
-		Finalizers: []string{v1alpha1.Finalizer, v1alpha1.FinalizerReleases},
+		Finalizers: v1alpha1.AppFinalizers(),
 	}}
 }
 

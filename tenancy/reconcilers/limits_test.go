@@ -29,6 +29,16 @@ func (w *world) app(tenant string) *v1alpha1.App {
 	return made
 }
 
+// served makes a tenant with a cluster of its own, and all that both need.
+func (w *world) served(tenant, cluster string) {
+	w.t.Helper()
+	w.plan()
+	w.host(v1alpha1.PoolSpec{MaxClusters: 10})
+	w.available(cluster)
+	w.tenant(tenant)
+	w.pass(w.tenants(w.Client), tenant)
+}
+
 // usage wants what a tenant's status says of its usage.
 func (w *world) usage(tenant string, want v1alpha1.TenantUsage) {
 	w.t.Helper()
@@ -39,11 +49,7 @@ func (w *world) usage(tenant string, want v1alpha1.TenantUsage) {
 
 func TestTheUsageIsTheTenantsOwnOnlyWhileItHasNoApp(t *testing.T) {
 	w := newWorld(t)
-	w.plan()
-	w.host(v1alpha1.PoolSpec{MaxClusters: 10})
-	w.available("mmmmmmm1")
-	w.tenant("frugal")
-	w.pass(w.tenants(w.Client), "frugal")
+	w.served("frugal", "mmmmmmm1")
 	w.usage("frugal", v1alpha1.TenantUsage{PlanOCUs: 10})
 
 	// What was granted is not what is asked for, and is not for this reconciler to judge.
@@ -110,11 +116,7 @@ func TestTheQuotaFollowsComponentsThatLeave(t *testing.T) {
 
 func TestAContainerMayWriteToItsHostsDiskTheDefaultOrWhatItSaysUpToABound(t *testing.T) {
 	w := newWorld(t)
-	w.plan()
-	w.host(v1alpha1.PoolSpec{MaxClusters: 10})
-	w.available("mmmmmmm2")
-	w.tenant("writing")
-	w.pass(w.tenants(w.Client), "writing")
+	w.served("writing", "mmmmmmm2")
 	for name, test := range map[string]struct {
 		says, has string
 	}{

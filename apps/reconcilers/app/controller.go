@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
@@ -79,7 +80,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return result(r.finalize(ctx, app))
 	}
 	before := app.DeepCopy()
-	if place.AddFinalizers(app) {
+	if hold(app) {
 		if err := r.Client.Patch(ctx, app, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
 			return ctrl.Result{}, fmt.Errorf("adding the finalizers: %w", err)
 		}
@@ -87,6 +88,15 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	// What is granted to one app depends on what its siblings have: they take turns.
 	defer r.grants.lock(app.Namespace)()
 	return result(r.reconcile(ctx, app))
+}
+
+// hold puts the finalizers on an app that was made without them, and tells whether it did.
+func hold(app *v1alpha1.App) bool {
+	added := false
+	for _, finalizer := range v1alpha1.AppFinalizers() {
+		added = controllerutil.AddFinalizer(app, finalizer) || added
+	}
+	return added
 }
 
 // reconcile runs the phases and writes down what they saw. They stop where the next has

@@ -2,7 +2,6 @@ package release
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -104,7 +103,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	}
 	judged := steps.Judge(r.reconcile(ctx, app))
 	if judged.Err == nil && judged.RequeueAfter == 0 {
-		judged.RequeueAfter = sweepEvery
+		judged.RequeueAfter = r.sweeps.wait(request.NamespacedName, r.Clock.Now())
 	}
 	return ctrl.Result{RequeueAfter: judged.RequeueAfter}, judged.Err
 }
@@ -192,8 +191,10 @@ func (r *Reconciler) rollOut(ctx context.Context, work *work) error {
 				}
 				return err
 			}
-			err := errors.Join(r.annotate(ctx, work.target, annotationApplied, work.hash), r.restartClock(ctx, work))
-			if err != nil {
+			if err := r.annotate(ctx, work.target, annotationApplied, work.hash); err != nil {
+				return outside{err}
+			}
+			if err := r.restartClock(ctx, work); err != nil {
 				return outside{err}
 			}
 		}

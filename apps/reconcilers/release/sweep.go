@@ -28,20 +28,30 @@ type sweeps struct {
 func (s *sweeps) due(app types.NamespacedName, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	next, known := s.next[app]
+	if !known || now.Before(next) {
+		return false
+	}
+	s.next[app] = now.Add(sweepEvery)
+	return true
+}
+
+// wait is how long until the app is due.
+func (s *sweeps) wait(app types.NamespacedName, now time.Time) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.next == nil {
 		s.next = map[types.NamespacedName]time.Time{}
 	}
 	next, known := s.next[app]
 	switch {
 	case !known:
-		s.next[app] = now.Add(rand.N(sweepEvery)) //nolint:gosec // to spread work needs no secrecy
-		return false
-	case now.Before(next):
-		return false
-	default:
-		s.next[app] = now.Add(sweepEvery)
-		return true
+		next = now.Add(rand.N(sweepEvery)) //nolint:gosec // to spread work needs no secrecy
+	case !now.Before(next): // it had nothing to sweep when it was due
+		next = now.Add(sweepEvery)
 	}
+	s.next[app] = next
+	return next.Sub(now)
 }
 
 func (s *sweeps) forget(app types.NamespacedName) {

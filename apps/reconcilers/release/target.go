@@ -157,19 +157,12 @@ func (r *Reconciler) retire(ctx context.Context, work *work) error {
 	return nil
 }
 
-// start notes when the rollout began, before it begins.
+// start notes when the rollout begins, before it does.
 func (r *Reconciler) start(ctx context.Context, work *work) error {
-	target := work.target
-	if target.Status.Phase == v1alpha1.ReleaseRollingOut {
+	if work.target.Status.Phase == v1alpha1.ReleaseRollingOut {
 		return nil
 	}
-	if target.Annotations[annotationAway] != "" || target.Annotations[annotationAwaySince] != "" {
-		// A release that was superseded before it was healthy is judged afresh.
-		if err := r.annotate(ctx, target, annotationAway, "", annotationAwaySince, ""); err != nil {
-			return err
-		}
-	}
-	return r.writeStatus(ctx, target, rollingOut(r.now()))
+	return r.startClock(ctx, work)
 }
 
 // restartClock gives a release its whole time when it is applied long after its rollout
@@ -179,10 +172,19 @@ func (r *Reconciler) restartClock(ctx context.Context, work *work) error {
 	if began == nil || r.Clock.Now().Sub(began.Time) < clusterTimeout {
 		return nil
 	}
-	if err := r.annotate(ctx, work.target, annotationAway, "", annotationAwaySince, ""); err != nil {
-		return err
+	return r.startClock(ctx, work)
+}
+
+// startClock begins to count a release's time. What was taken off an earlier count, of the
+// time in which the tenant's API server was away, is no part of this one.
+func (r *Reconciler) startClock(ctx context.Context, work *work) error {
+	target := work.target
+	if target.Annotations[annotationAway] != "" || target.Annotations[annotationAwaySince] != "" {
+		if err := r.annotate(ctx, target, annotationAway, "", annotationAwaySince, ""); err != nil {
+			return err
+		}
 	}
-	return r.writeStatus(ctx, work.target, rollingOut(r.now()))
+	return r.writeStatus(ctx, target, rollingOut(r.now()))
 }
 
 // timeLeft is how long the target may still take, not counting the time in which

@@ -1,6 +1,6 @@
 module github.com/berth-dev/berth/examples/acme/api
 
-go 1.26.3
+go 1.26.8
 
 require github.com/jackc/pgx/v5 v5.12.0
 

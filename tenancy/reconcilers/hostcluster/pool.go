@@ -17,8 +17,8 @@ import (
 	"github.com/berth-dev/berth/tenancy"
 )
 
-// startLimit is how long a member may take to become ready, the first time or again. One that takes longer is
-// replaced: it would hold a starting place for ever.
+// startLimit is how long a member may take to become ready, the first time or again. One
+// that takes longer is replaced: it would hold a starting place for ever.
 const startLimit = 15 * time.Minute
 
 // stock is what is on one host cluster.

@@ -19,18 +19,18 @@ const (
 // HurryPods ends the pods of a leaving tenant in a namespace of the host, whatever time
 // they were promised: a tenant writes the grace of his pods, and could stay for a day.
 // Pods not yet deleted get the usual grace, others are cut down to it, and what is left
-// a minute after the deletion began, and had that grace, is dropped. With only
-// terminating set, pods that nobody deleted are left alone.
+// a minute after the deletion began, and had that grace, is dropped. With onlyEnding, pods
+// that nobody deleted are left alone.
 //
 // It may be called at every pass: a pod is written to at most three times.
-func HurryPods(ctx context.Context, from client.Reader, c client.Client, namespace string, began, now time.Time, terminating bool) error {
+func HurryPods(ctx context.Context, from client.Reader, c client.Client, namespace string, began, now time.Time, onlyEnding bool) error {
 	var pods corev1.PodList
 	if err := from.List(ctx, &pods, client.InNamespace(namespace)); err != nil {
 		return fmt.Errorf("listing pods of %s: %w", namespace, err)
 	}
 	for i := range pods.Items {
 		pod := &pods.Items[i]
-		if terminating && pod.DeletionTimestamp == nil {
+		if onlyEnding && pod.DeletionTimestamp == nil {
 			continue
 		}
 		grace, due := graceOf(pod, began, now)

@@ -21,6 +21,8 @@ import (
 
 func TestAway(t *testing.T) {
 	pods := schema.GroupResource{Resource: "pods"}
+	terminating := apierrors.NewForbidden(pods, "a", errors.New("it is being terminated"))
+	terminating.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: corev1.NamespaceTerminatingCause}}
 	tests := map[string]struct {
 		err  error
 		want bool
@@ -35,11 +37,16 @@ func TestAway(t *testing.T) {
 		"a credential that is not good yet": {apierrors.NewUnauthorized("who"), true},
 		"an answer: not found":              {apierrors.NewNotFound(pods, "a"), false},
 		"an answer: no":                     {apierrors.NewForbidden(pods, "a", errors.New("no")), false},
+		"a namespace that is being removed": {terminating, true},
+		"admission that is not ready":       {apierrors.NewForbidden(pods, "a", errors.New("not yet ready to handle request")), true},
 		"an answer: changed meanwhile":      {apierrors.NewConflict(pods, "a", errors.New("old")), false},
 	}
 	for name, test := range tests {
 		if got := place.Away(test.err); got != test.want {
 			t.Errorf("%s: %t", name, got)
+		}
+		if test.want && place.Refused(test.err) {
+			t.Errorf("%s: is a refusal as well", name)
 		}
 	}
 }

@@ -49,6 +49,15 @@ func (s *Stage) Change(name string, edit func(*v1alpha1.App)) {
 	s.must(s.Client.Patch(s.ctx(), found, client.MergeFrom(before)))
 }
 
+// Delete asks for the app's deletion, and gives the app as it was.
+func (s *Stage) Delete(name string) *v1alpha1.App {
+	s.tb.Helper()
+	found := &v1alpha1.App{}
+	s.Get(name, found)
+	s.must(s.Client.Delete(s.ctx(), found))
+	return found
+}
+
 // Healthy writes that a component's rollout is complete, and puts its processes onto
 // the host.
 func (s *Stage) Healthy(app string, components ...string) {

@@ -1,7 +1,6 @@
 package localcluster
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -47,47 +46,4 @@ func readNumber(path string) (int, error) {
 		return 0, err
 	}
 	return strconv.Atoi(strings.TrimSpace(string(data)))
-}
-
-// What a machine should have of memory, in GiB.
-const (
-	leastMemory = 8
-	// exampleMemory is for Berth with the example shop and its spare virtual clusters.
-	exampleMemory = 12
-)
-
-func checkMemory() Check {
-	data, err := os.ReadFile("/proc/meminfo")
-	if err != nil {
-		return Check{Name: "memory", Detail: err.Error(), Fix: "mount /proc"}
-	}
-	kilobytes, err := memoryTotal(string(data))
-	if err != nil {
-		return Check{Name: "memory", Detail: err.Error(), Fix: "mount the kernel's own /proc"}
-	}
-	return judgeMemory(kilobytes)
-}
-
-// memoryTotal reads the line "MemTotal:  16384000 kB".
-func memoryTotal(meminfo string) (int, error) {
-	for line := range strings.Lines(meminfo) {
-		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "MemTotal:" {
-			return strconv.Atoi(fields[1])
-		}
-	}
-	return 0, errors.New("/proc/meminfo does not say how much memory there is")
-}
-
-// judgeMemory counts whole GiB, rounded: of what a machine is sold with the kernel keeps
-// some for itself.
-func judgeMemory(kilobytes int) Check {
-	has := (kilobytes + 1<<19) >> 20
-	check := Check{
-		Name: "memory", OK: has >= leastMemory, Detail: fmt.Sprintf("%d GiB, %d needed", has, leastMemory),
-		Fix: fmt.Sprintf("run it on a machine with %d GiB or more; the example shop needs %d", leastMemory, exampleMemory),
-	}
-	if check.OK && has < exampleMemory {
-		check.Detail += fmt.Sprintf("; the example shop needs %d", exampleMemory)
-	}
-	return check
 }
