@@ -26,6 +26,41 @@ type AppTemplate struct {
 	ConfigSecret string `json:"configSecret,omitempty"`
 }
 
+// EdgeSettings is how the edge treats requests for a host.
+type EdgeSettings struct {
+	// Maintenance answers 503 instead of passing requests on.
+	// +optional
+	Maintenance bool `json:"maintenance,omitempty"`
+
+	// MaintenanceMessage is plain text on the page of a host in maintenance; empty gives
+	// the usual page.
+	// +kubebuilder:validation:MaxLength=500
+	// +optional
+	MaintenanceMessage string `json:"maintenanceMessage,omitempty"`
+
+	// AllowedCIDRs are the only client addresses that are let through, such as
+	// 203.0.113.0/24; empty lets everybody through.
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:XValidation:rule="self.all(c, isCIDR(c))",message="allowedCIDRs: each must be a network such as 203.0.113.0/24"
+	// +kubebuilder:validation:items:MaxLength=43
+	// +listType=atomic
+	// +optional
+	AllowedCIDRs []string `json:"allowedCIDRs,omitempty"`
+
+	// MaxBodyMiB bounds a request's body, in MiB; 0 leaves it unbounded.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=10240
+	// +optional
+	MaxBodyMiB int32 `json:"maxBodyMiB,omitempty"`
+
+	// AnswerTimeoutSeconds is how long an app may take until its answer begins; 0 means
+	// the edge's own limit of 300.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=3600
+	// +optional
+	AnswerTimeoutSeconds int32 `json:"answerTimeoutSeconds,omitempty"`
+}
+
 // AppSpec is what an app should be.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.formation) || self.formation.all(f, self.formation.exists_one(g, g.name == f.name))",message="formation: names must differ"
@@ -42,9 +77,16 @@ type AppSpec struct {
 	// +optional
 	Formation []ComponentFormation `json:"formation,omitempty"`
 
-	// Maintenance makes the edge answer 503 for all of the app's hosts.
+	// Labels are the owner's own words about the app, to find it by. They change nothing
+	// that runs.
+	// +kubebuilder:validation:MaxProperties=32
+	// +kubebuilder:validation:XValidation:rule="self.all(k, k.matches('^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$') && self[k].size() <= 63)",message="labels: keys are 1 to 63 lower-case letters, digits, dots, hyphens and underscores, values at most 63 characters"
 	// +optional
-	Maintenance bool `json:"maintenance,omitempty"`
+	Labels map[string]string `json:"labels,omitempty"`
+
+	// Edge is how the edge treats requests for the app's hosts.
+	// +optional
+	Edge EdgeSettings `json:"edge,omitzero"`
 
 	// RestartedAt restarts every process when it changes.
 	// +optional

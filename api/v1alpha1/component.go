@@ -1,6 +1,9 @@
 package v1alpha1
 
-import "k8s.io/apimachinery/pkg/api/resource"
+import (
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
 
 // Protocol of a component's port.
 // +kubebuilder:validation:Enum=HTTP;TCP
@@ -17,6 +20,9 @@ const (
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.ports) || self.ports.all(p, self.ports.exists_one(q, q.name == p.name))",message="ports: names must differ"
 // +kubebuilder:validation:XValidation:rule="!has(self.ports) || self.ports.all(p, self.ports.exists_one(q, q.port == p.port))",message="ports: numbers must differ"
+// +kubebuilder:validation:XValidation:rule="!has(self.sidecars) || self.sidecars.all(s, s.name != self.name && self.sidecars.exists_one(t, t.name == s.name))",message="sidecars: names must differ from each other and from the component's"
+// +kubebuilder:validation:XValidation:rule="!has(self.sidecars) || self.sidecars.map(s, has(s.percent) ? s.percent : 10).sum() <= 90",message="sidecars: together they may have at most 90 percent of the component's OCUs"
+// +kubebuilder:validation:XValidation:rule="!has(self.cron) || !(has(self.ports) && size(self.ports) > 0) && !has(self.health) && !(has(self.volumes) && size(self.volumes) > 0)",message="cron: a component that runs by the clock has no ports, no health check and no volumes"
 type Component struct {
 	// Name of the component; other components reach it under this host name.
 	// +kubebuilder:validation:MaxLength=30
@@ -55,6 +61,64 @@ type Component struct {
 	// +kubebuilder:validation:Maximum=65535
 	// +optional
 	User *int64 `json:"user,omitempty"`
+
+	// Cron makes the component run by the clock instead of all the time.
+	// +optional
+	Cron *Cron `json:"cron,omitempty"`
+
+	// Sidecars run beside each process of the component, start before it, end after it and
+	// share its OCUs, network and environment.
+	// +kubebuilder:validation:MaxItems=4
+	// +listType=atomic
+	// +optional
+	Sidecars []Sidecar `json:"sidecars,omitempty"`
+}
+
+// Cron says when a component runs. A run that is due while the one before it goes on is
+// left out.
+type Cron struct {
+	// Schedule in the five fields of cron, such as "*/15 * * * *", or @hourly, @daily,
+	// @weekly, @monthly, @yearly.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=100
+	Schedule string `json:"schedule"`
+
+	// TimeZone the schedule is read in, such as Europe/Berlin; empty means UTC.
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	TimeZone string `json:"timeZone,omitempty"`
+
+	// TimeoutSeconds is how long one run may take.
+	// +kubebuilder:default=3600
+	// +kubebuilder:validation:Minimum=10
+	// +kubebuilder:validation:Maximum=86400
+	// +optional
+	TimeoutSeconds int32 `json:"timeoutSeconds,omitempty"`
+}
+
+// Sidecar is a helper process beside a component's own.
+type Sidecar struct {
+	// Name of the sidecar.
+	// +kubebuilder:validation:MaxLength=30
+	// +kubebuilder:validation:Pattern=`^[a-z]([a-z0-9]|-[a-z0-9])*$`
+	Name string `json:"name"`
+
+	// Image to run. A release always holds it by digest.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	Image string `json:"image"`
+
+	// Command replaces the image's entrypoint and arguments. Empty keeps the image's.
+	// +kubebuilder:validation:MaxItems=64
+	// +optional
+	Command []string `json:"command,omitempty"`
+
+	// Percent of the component's OCUs that the sidecar gets; the process keeps the rest.
+	// +kubebuilder:default=10
+	// +kubebuilder:validation:Minimum=5
+	// +kubebuilder:validation:Maximum=90
+	// +optional
+	Percent int32 `json:"percent,omitempty"`
 }
 
 // Port is a named port of a component.
@@ -139,4 +203,8 @@ type ComponentFormation struct {
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=100
 	OCUs int32 `json:"ocus"`
+
+	// RestartedAt restarts the component's processes when it changes.
+	// +optional
+	RestartedAt *metav1.Time `json:"restartedAt,omitempty"`
 }

@@ -7,6 +7,7 @@ const (
 
 	// HostCluster.
 	ConditionPoolFilled = "PoolFilled"
+	ConditionReachable  = "Reachable"
 
 	// VirtualCluster.
 	ConditionInstalled         = "Installed"
@@ -29,6 +30,14 @@ const (
 
 	// Route.
 	ConditionAccepted = "Accepted"
+
+	// Domain.
+	ConditionOwned     = "Owned"
+	ConditionCertified = "Certified"
+	ConditionServed    = "Served"
+
+	// Certificate.
+	ConditionIssued = "Issued"
 )
 
 // Reasons that more than one kind uses.
@@ -83,4 +92,41 @@ const (
 	ReasonCannotStart = "CannotStart"
 	// ReasonTimedOut: the release was not healthy in time.
 	ReasonTimedOut = "TimedOut"
+)
+
+// Reasons of a Domain.
+const (
+	// ReasonNotProven: neither proof of ownership was found.
+	ReasonNotProven = "NotProven"
+	// ReasonProofLost: the proof was there once and is not now; the host is served for a
+	// week after.
+	ReasonProofLost = "ProofLost"
+	// ReasonHostHeld: another tenant holds the host, or one that overlaps with it.
+	ReasonHostHeld = "HostHeld"
+	// ReasonTargetNotFound: the app, component or port that the domain names is not there.
+	ReasonTargetNotFound = "TargetNotFound"
+)
+
+// Reasons of a Certificate.
+const (
+	// ReasonAuthorityRefused: the certificate authority said no; the message says why.
+	ReasonAuthorityRefused = "AuthorityRefused"
+	// ReasonAuthorityAway: the certificate authority does not answer.
+	ReasonAuthorityAway = "AuthorityAway"
+	// ReasonRenewalFailing: the certificate holds, but its renewal fails.
+	ReasonRenewalFailing = "RenewalFailing"
+	// ReasonExpired: the certificate is no longer valid; the edge's own serves instead.
+	ReasonExpired = "Expired"
+	// ReasonUploadInvalid: the uploaded pair cannot be used; the message says why.
+	ReasonUploadInvalid = "UploadInvalid"
+)
+
+// Reasons of a HostCluster.
+const (
+	// ReasonCordoned: the operator keeps new tenants away.
+	ReasonCordoned = "Cordoned"
+	// ReasonUnreachable: the host's API server does not answer.
+	ReasonUnreachable = "Unreachable"
+	// ReasonFull: no room for another virtual cluster.
+	ReasonFull = "Full"
 )

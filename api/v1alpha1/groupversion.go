@@ -19,6 +19,9 @@ func AddToScheme(scheme *runtime.Scheme) error {
 		&App{}, &AppList{},
 		&Release{}, &ReleaseList{},
 		&Route{}, &RouteList{},
+		&Domain{}, &DomainList{},
+		&DomainClaim{}, &DomainClaimList{},
+		&Certificate{}, &CertificateList{},
 	)
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil

@@ -9,6 +9,16 @@ type HostClusterSpec struct {
 	// +kubebuilder:validation:MaxLength=63
 	Region string `json:"region"`
 
+	// Zones of the region that the cluster has nodes in.
+	// +kubebuilder:validation:MaxItems=8
+	// +listType=set
+	// +optional
+	Zones []string `json:"zones,omitempty"`
+
+	// Cordoned keeps new tenants away; those it has stay.
+	// +optional
+	Cordoned bool `json:"cordoned,omitempty"`
+
 	// CPUOvercommit divides a tenant pod's CPU limit to get its request: 1 where
 	// requests must equal limits (Fargate), 10 on the embedded node. Memory is
 	// never overcommitted.
@@ -97,7 +107,14 @@ type HostClusterStatus struct {
 	// +optional
 	Bound int32 `json:"bound"`
 
-	// Conditions: Ready, PoolFilled.
+	// CapacityOCUs is what tenants' processes may take on this host all together, FreeOCUs
+	// what of it no process has asked for. Control planes are taken off both.
+	// +optional
+	CapacityOCUs int32 `json:"capacityOCUs,omitempty"`
+	// +optional
+	FreeOCUs int32 `json:"freeOCUs,omitempty"`
+
+	// Conditions: Ready, PoolFilled, Reachable.
 	// +listType=map
 	// +listMapKey=type
 	// +optional
@@ -113,6 +130,8 @@ type HostClusterStatus struct {
 // +kubebuilder:printcolumn:name="Pool",type=integer,JSONPath=`.spec.pool.size`
 // +kubebuilder:printcolumn:name="Available",type=integer,JSONPath=`.status.available`
 // +kubebuilder:printcolumn:name="Bound",type=integer,JSONPath=`.status.bound`
+// +kubebuilder:printcolumn:name="Free",type=integer,JSONPath=`.status.freeOCUs`
+// +kubebuilder:printcolumn:name="Cordoned",type=boolean,JSONPath=`.spec.cordoned`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type HostCluster struct {

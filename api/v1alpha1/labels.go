@@ -28,5 +28,9 @@ func AppFinalizers() []string { return []string{Finalizer, FinalizerReleases} }
 // ManagementNamespace is where a tenant's App, Release and Route objects live.
 func ManagementNamespace(tenant string) string { return "tenant-" + tenant }
 
+// CertificateNamespace is where Certificates and the Secrets of their keys live, and nothing
+// else: the edge may read every Secret there.
+const CertificateNamespace = "berth-certificates"
+
 // HostNamespace is where a virtual cluster runs on its host cluster.
 func HostNamespace(virtualCluster string) string { return "vc-" + virtualCluster }

@@ -18,9 +18,17 @@ type RouteSpec struct {
 	// Backend is where requests go.
 	Backend RouteBackend `json:"backend"`
 
-	// Maintenance answers 503 instead.
+	// App and Component are whose host it is; access logs are kept by them.
+	// +kubebuilder:validation:MaxLength=30
 	// +optional
-	Maintenance bool `json:"maintenance,omitempty"`
+	App string `json:"app,omitempty"`
+	// +kubebuilder:validation:MaxLength=30
+	// +optional
+	Component string `json:"component,omitempty"`
+
+	// Edge is the app's settings for the edge.
+	// +optional
+	Edge EdgeSettings `json:"edge,omitzero"`
 }
 
 // RouteBackend names a service inside a virtual cluster.

@@ -15,6 +15,13 @@ type TenantSpec struct {
 	// +kubebuilder:validation:MaxLength=63
 	Plan string `json:"plan"`
 
+	// Organization is who owns the tenant and pays for it, by slug. One organization may
+	// own several tenants, in regions of its choice.
+	// +kubebuilder:validation:MaxLength=30
+	// +kubebuilder:validation:Pattern=`^([a-z]([a-z0-9]|-[a-z0-9])*)?$`
+	// +optional
+	Organization string `json:"organization,omitempty"`
+
 	// Region restricts the host clusters the tenant may be placed on; empty means any.
 	// +kubebuilder:validation:MaxLength=63
 	// +optional

@@ -71,7 +71,7 @@ func TestAnImageBecomesALiveAppWithURLs(t *testing.T) {
 	route := &v1alpha1.Route{}
 	s.Get(s.App+"-api-http", route)
 	wantRoute := v1alpha1.RouteSpec{
-		Host: "api--" + s.App + "." + s.Tenant + ".berth.localhost", Protocol: v1alpha1.ProtocolHTTP,
+		Host: "api--" + s.App + "." + s.Tenant + ".berth.localhost", Protocol: v1alpha1.ProtocolHTTP, App: s.App, Component: "api",
 		Backend: v1alpha1.RouteBackend{VirtualCluster: s.ID, Namespace: s.App, Service: "api", Port: 8080, PortName: "http"},
 	}
 	if diff := cmp.Diff(wantRoute, route.Spec); diff != "" {
@@ -415,11 +415,11 @@ func TestTheYoungerAppDoesNotGetAHostThatIsTaken(t *testing.T) {
 
 func TestMaintenanceReachesTheRoutes(t *testing.T) {
 	s := running(t)
-	s.Change(s.App, func(app *v1alpha1.App) { app.Spec.Maintenance = true })
+	s.Change(s.App, func(app *v1alpha1.App) { app.Spec.Edge.Maintenance = true })
 	s.Settle(s.App)
 	route := &v1alpha1.Route{}
 	s.Get(s.App+"-ui-http", route)
-	if !route.Spec.Maintenance {
+	if !route.Spec.Edge.Maintenance {
 		t.Error("the route serves")
 	}
 }

@@ -37,7 +37,7 @@ func TestTheEdgeAnswersItself(t *testing.T) {
 	e := start(t, "")
 	e.serve("web", shop, app(t, say("shop")))
 	e.serve("empty", "empty.acme.berth.localhost")
-	e.serve("off", "off.acme.berth.localhost", app(t, say("off"))).Spec.Maintenance = true
+	e.serve("off", "off.acme.berth.localhost", app(t, say("off"))).Spec.Edge.Maintenance = true
 	e.serve("dead", "dead.acme.berth.localhost", nowhere(t))
 	e.apply()
 	client := e.client(t, true)

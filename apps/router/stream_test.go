@@ -180,7 +180,7 @@ func TestStreamsAreRefused(t *testing.T) {
 		})
 	}
 	e.serveTCP("off", "off.acme.berth.localhost", stream(t))
-	e.sources.Routes[1].Spec.Maintenance = true
+	e.sources.Routes[1].Spec.Edge.Maintenance = true
 	e.apply()
 	conn, err := e.dialTCP("off.acme.berth.localhost")
 	must(t, err)

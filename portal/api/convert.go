@@ -46,7 +46,7 @@ func appOf(a *v1alpha1.App, tenant string) apiclient.App {
 	return apiclient.App{
 		Name: a.Name, Tenant: tenant, URL: a.Status.URL,
 		Ready:    ready(a.Status.Conditions, a.Status.ObservedGeneration, a.Generation),
-		Deleting: !a.DeletionTimestamp.IsZero(), Maintenance: a.Spec.Maintenance,
+		Deleting: !a.DeletionTimestamp.IsZero(), Maintenance: a.Spec.Edge.Maintenance,
 		Latest: a.Status.LatestRelease, Live: a.Status.LiveRelease,
 		Components: componentsOf(a), Template: a.Spec.Template, Formation: a.Spec.Formation,
 		Conditions: conditions(a.Status.Conditions), CreatedAt: a.CreationTimestamp.Time,

@@ -85,7 +85,7 @@ func (s *Service) PatchApp(ctx context.Context, tenant, name string, patch AppPa
 		tenant: tenant, app: name, reason: configReason(patch.Config),
 		apply: func(app *v1alpha1.App) error {
 			if patch.Maintenance != nil {
-				app.Spec.Maintenance = *patch.Maintenance
+				app.Spec.Edge.Maintenance = *patch.Maintenance
 			}
 			if len(patch.Formation) > 0 && app.Spec.Template == nil {
 				return notDeployed(name)

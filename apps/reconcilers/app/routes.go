@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -121,7 +122,7 @@ func routeFor(app *v1alpha1.App, host apps.Host, tenant *v1alpha1.Tenant) *v1alp
 			},
 		},
 		Spec: v1alpha1.RouteSpec{
-			Host: host.Name, Protocol: protocol, Maintenance: app.Spec.Maintenance,
+			Host: host.Name, Protocol: protocol, App: app.Name, Component: host.Component, Edge: *app.Spec.Edge.DeepCopy(),
 			Backend: v1alpha1.RouteBackend{
 				VirtualCluster: tenant.Status.VirtualCluster, Namespace: app.Name, Service: host.Component,
 				Port: host.Port.Port, PortName: host.Port.Name,
@@ -145,7 +146,7 @@ func (r *Reconciler) applyRoute(ctx context.Context, app *v1alpha1.App, route, k
 		return r.accept(ctx, route)
 	}
 	changed := known.DeepCopy()
-	if known.Spec != route.Spec {
+	if !equality.Semantic.DeepEqual(known.Spec, route.Spec) {
 		changed.Spec, changed.Labels = route.Spec, route.Labels
 		if err := r.Client.Update(ctx, changed, client.FieldOwner(fieldOwner)); err != nil {
 			return fmt.Errorf("updating route %s: %w", route.Name, err)

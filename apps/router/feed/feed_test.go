@@ -147,7 +147,7 @@ func TestTheTableFollowsTheCluster(t *testing.T) {
 	w.update(t, &w.slice)
 	eventually(t, "an unready process is not used", serves(tbl, w.host, "10.1.0.3:8080"))
 
-	w.route.Spec.Maintenance = true
+	w.route.Spec.Edge.Maintenance = true
 	w.update(t, &w.route)
 	eventually(t, "maintenance is on", func() bool { target, ok := tbl.Lookup(w.host); return ok && target.Maintenance })
 

@@ -169,7 +169,7 @@ func (b *build) route(route *v1alpha1.Route) string {
 	if b.taken(host) {
 		return RefusedTaken
 	}
-	target := &Target{Host: host, Class: ClassApp, Tenant: tenant, Maintenance: route.Spec.Maintenance}
+	target := &Target{Host: host, Class: ClassApp, Tenant: tenant, Maintenance: route.Spec.Edge.Maintenance}
 	for _, address := range b.backends.addresses(route.Spec.Backend) {
 		target.Endpoints = append(target.Endpoints, b.endpoint(address))
 	}
