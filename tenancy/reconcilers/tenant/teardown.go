@@ -76,13 +76,14 @@ func (r *Reconciler) hurryPods(ctx context.Context, t *v1alpha1.Tenant) error {
 	return nil
 }
 
-// deleteObjects deletes apps and waits for their finalizers, which need the cluster,
-// before what may be left of routes and releases.
+// deleteObjects deletes domains, which give their hosts back, then apps and waits for their
+// finalizers, which need the cluster, before what may be left of routes and releases.
 func (r *Reconciler) deleteObjects(ctx context.Context, namespace string) error {
 	for _, kind := range []struct {
 		name string
 		list client.ObjectList
 	}{
+		{"domains", &v1alpha1.DomainList{}},
 		{"apps", &v1alpha1.AppList{}},
 		{"routes", &v1alpha1.RouteList{}},
 		{"releases", &v1alpha1.ReleaseList{}},

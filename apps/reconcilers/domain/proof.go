@@ -1,0 +1,50 @@
+package domain
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"strings"
+
+	"github.com/berth-dev/berth/api/v1alpha1"
+	"github.com/berth-dev/berth/apps"
+)
+
+// token draws the domain's token and writes it down before it is looked for: of two
+// controllers that draw at the same time, one is refused.
+func (r *Reconciler) token(ctx context.Context, domain *v1alpha1.Domain) error {
+	if domain.Status.Token != "" {
+		return nil
+	}
+	before := domain.DeepCopy()
+	// DNS and people do not mind the case of letters; so neither does the token.
+	domain.Status.Token = strings.ToLower(rand.Text())
+	if err := r.patchStatus(ctx, before, domain); err != nil {
+		return fmt.Errorf("drawing the token: %w", err)
+	}
+	return nil
+}
+
+// proof looks for the token if it is time to, and notes when it was seen.
+func (r *Reconciler) proof(ctx context.Context, domain *v1alpha1.Domain, seen *sight) {
+	if !due(domain, seen) {
+		return
+	}
+	found := r.Proof.Look(ctx, domain.Spec.Host, domain.Status.Token)
+	seen.looked, seen.proven, seen.found = true, found.Proven, found.Message
+	domain.Status.CheckedAt = seen.now.DeepCopy()
+	if found.Proven {
+		domain.Status.ProvenAt = seen.now.DeepCopy()
+	}
+	r.metrics.looked(found.Proven)
+}
+
+// due says whether to look now: somebody asked, the time has come, or the host has become
+// free for a domain that was refused it. A claim needs a proof of this moment.
+func due(domain *v1alpha1.Domain, seen *sight) bool {
+	if _, asked := domain.Annotations[apps.AnnotationCheckDomain]; asked {
+		return true
+	}
+	freed := !seen.held && seen.refused == nil && apps.ProofOf(&domain.Status) == apps.ProofSeen
+	return freed || !seen.now.Time.Before(apps.NextLook(domain, seen.held))
+}
