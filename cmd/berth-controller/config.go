@@ -4,11 +4,14 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"net"
+	"net/netip"
 	"os"
 	"regexp"
 	"strconv"
 	"strings"
 
+	"github.com/berth-dev/berth/apps/proof"
 	"github.com/berth-dev/berth/internal/errs"
 	"github.com/berth-dev/berth/internal/logging"
 	"github.com/berth-dev/berth/tenancy/vcluster"
@@ -25,6 +28,10 @@ type config struct {
 	// chart is the folder of vCluster's chart.
 	chart  string
 	images vcluster.Images
+	// proof says how the ownership of tenants' domains is looked at.
+	proof proof.Options
+	// acme is where certificates come from.
+	acme acmeConfig
 
 	leaderElect    bool
 	metricsAddress string
@@ -52,6 +59,12 @@ func parse(args []string, output io.Writer) (config, error) {
 	text(&c.images.Syncer, "vcluster-image", images.Syncer, "image of vCluster's syncer, the open-source edition")
 	text(&c.images.Kubernetes, "kubernetes-image", images.Kubernetes, "image with the binaries of a control plane")
 	text(&c.images.CoreDNS, "coredns-image", images.CoreDNS, "image of a tenant's DNS server")
+	text(&c.proof.Resolver, "domain-resolver", "", "host:port of the DNS server asked for proofs of domains, empty for the system's")
+	private := flags.String("domain-private-cidrs", fromEnvironment("domain-private-cidrs", ""),
+		"addresses proofs may be fetched from besides public ones, with commas between them")
+	if err := c.acme.flags(flags, text); err != nil {
+		problems = append(problems, err)
+	}
 	text(&c.metricsAddress, "metrics-address", ":9090", "address that serves metrics, 0 for none")
 	text(&c.healthAddress, "health-address", ":8081", "address that serves /healthz and /readyz")
 
@@ -76,7 +89,25 @@ func parse(args []string, output io.Writer) (config, error) {
 	if flags.NArg() > 0 {
 		problems = append(problems, errs.New(errs.Invalid, flags.Arg(0), "is not expected", "give flags only; -help lists them"))
 	}
+	if c.proof.PrivateCIDRs, err = parseCIDRs(*private); err != nil {
+		problems = append(problems, err)
+	}
 	return c, errors.Join(append(problems, c.Validate())...)
+}
+
+func parseCIDRs(text string) ([]netip.Prefix, error) {
+	var all []netip.Prefix
+	for part := range strings.SplitSeq(text, ",") {
+		if part = strings.TrimSpace(part); part == "" {
+			continue
+		}
+		prefix, err := netip.ParsePrefix(part)
+		if err != nil {
+			return nil, errs.New(errs.Invalid, "domain-private-cidrs", strconv.Quote(part)+" is no block of addresses", "give some such as 10.0.0.0/16")
+		}
+		all = append(all, prefix)
+	}
+	return all, nil
 }
 
 var domainPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$`)
@@ -90,13 +121,18 @@ func (c config) Validate() error {
 	if c.edgePort < 1 || c.edgePort > 65535 {
 		problems = append(problems, errs.New(errs.Invalid, "edge-port", strconv.Itoa(c.edgePort)+" is not a port", "give one from 1 to 65535"))
 	}
+	if c.proof.Resolver != "" {
+		if host, port, err := net.SplitHostPort(c.proof.Resolver); err != nil || host == "" || port == "" {
+			problems = append(problems, errs.New(errs.Invalid, "domain-resolver", strconv.Quote(c.proof.Resolver)+" is not a DNS server", "give host:port, such as 10.0.0.2:53"))
+		}
+	}
 	if c.namespace == "" {
 		problems = append(problems, errs.New(errs.Invalid, "namespace", "is empty", "give the namespace the platform runs in"))
 	}
 	if info, err := os.Stat(c.chart); err != nil || !info.IsDir() {
 		problems = append(problems, errs.New(errs.Invalid, "vcluster-chart", strconv.Quote(c.chart)+" is not a folder", "give the folder of the vCluster chart"))
 	}
-	return errors.Join(append(problems, c.images.Validate(), c.log.Validate())...)
+	return errors.Join(append(problems, c.images.Validate(), c.acme.Validate(), c.log.Validate())...)
 }
 
 // fromEnvironment gives the default of a flag.

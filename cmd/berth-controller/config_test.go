@@ -20,13 +20,20 @@ func TestFlagsComeBeforeTheEnvironmentAndThatBeforeTheDefault(t *testing.T) {
 
 func TestAWrongSettingIsRefusedByName(t *testing.T) {
 	for name, args := range map[string][]string{
-		"domain":         {"--domain=localhost"},
-		"edge-port":      {"--edge-port=70000"},
-		"vcluster-chart": {"--vcluster-chart=/does/not/exist"},
-		"vcluster-image": {"--vcluster-image=ghcr.io/loft-sh/vcluster-pro:0.36.1"},
-		"log-level":      {"--log-level=loud"},
-		"namespace":      {"--namespace="},
-		"more":           {"more"},
+		"domain":               {"--domain=localhost"},
+		"edge-port":            {"--edge-port=70000"},
+		"vcluster-chart":       {"--vcluster-chart=/does/not/exist"},
+		"vcluster-image":       {"--vcluster-image=ghcr.io/loft-sh/vcluster-pro:0.36.1"},
+		"log-level":            {"--log-level=loud"},
+		"namespace":            {"--namespace="},
+		"domain-resolver":      {"--domain-resolver=10.0.0.2"},
+		"domain-private-cidrs": {"--domain-private-cidrs=10.0.0.0/16,ten"},
+		"acme-directory":       {"--acme-directory=http://acme.example/dir"},
+		"acme-email":           {"--acme-email=ops"},
+		"acme-roots":           {"--acme-roots=/does/not/exist"},
+		"acme-dns-provider":    {"--acme-dns-provider=route53"},
+		"acme-dns-propagation": {"--acme-dns-propagation=600"},
+		"more":                 {"more"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := parse(append([]string{"--vcluster-chart=" + t.TempDir()}, args...), io.Discard)

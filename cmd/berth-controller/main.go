@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	_ "time/tzdata" // schedules name time zones, and not every machine knows them
 
 	ctrl "sigs.k8s.io/controller-runtime"
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -18,7 +19,10 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/berth-dev/berth/api/v1alpha1"
+	"github.com/berth-dev/berth/apps/proof"
 	"github.com/berth-dev/berth/apps/reconcilers/app"
+	"github.com/berth-dev/berth/apps/reconcilers/certificate"
+	"github.com/berth-dev/berth/apps/reconcilers/domain"
 	"github.com/berth-dev/berth/apps/reconcilers/release"
 	"github.com/berth-dev/berth/tenancy/clusters"
 	"github.com/berth-dev/berth/tenancy/reconcilers/hostcluster"
@@ -42,6 +46,10 @@ func newManager(config config, rest *rest.Config) (manager.Manager, error) {
 			return nil, fmt.Errorf("preparing the kinds: %w", err)
 		}
 	}
+	labelled, err := labels.Parse(v1alpha1.LabelCertificate)
+	if err != nil {
+		return nil, fmt.Errorf("choosing Secrets: %w", err)
+	}
 	lease, renew, retry := leaseDuration, renewDeadline, retryPeriod
 	mgr, err := ctrl.NewManager(rest, ctrl.Options{
 		Scheme:                        scheme,
@@ -54,7 +62,14 @@ func newManager(config config, rest *rest.Config) (manager.Manager, error) {
 		LeaseDuration:                 &lease,
 		RenewDeadline:                 &renew,
 		RetryPeriod:                   &retry,
-		Cache:                         cache.Options{DefaultTransform: cache.TransformStripManagedFields()},
+		Cache: cache.Options{
+			DefaultTransform: cache.TransformStripManagedFields(),
+			ByObject: map[client.Object]cache.ByObject{
+				&corev1.Node{}: {Transform: hostcluster.TrimNode},
+				// Of Secrets only what holds certificates is watched.
+				&corev1.Secret{}: {Label: labelled},
+			},
+		},
 		// Secrets and config maps of every tenant would fill the memory, and the first
 		// have no business there.
 		Client: client.Options{Cache: &client.CacheOptions{
@@ -82,14 +97,22 @@ func register(mgr manager.Manager, config config, logger *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	reach, err := clusters.Reach(mgr.GetConfig())
+	if err != nil {
+		return err
+	}
+	authority, err := config.authority(mgr)
+	if err != nil {
+		return fmt.Errorf("preparing the certificate authority: %w", err)
+	}
 	var (
 		tenants  = clusters.New(mgr.GetAPIReader())
 		recorder = mgr.GetEventRecorder("berth-controller")
 		now      = clock.RealClock{}
 	)
-	for name, reconciler := range map[string]interface{ Register(manager.Manager) error }{
+	all := map[string]interface{ Register(manager.Manager) error }{
 		"hostcluster": hostcluster.New(hostcluster.Options{
-			Client: mgr.GetClient(), Installer: installer, Clock: now,
+			Client: mgr.GetClient(), Installer: installer, Reach: reach, Clock: now, Events: recorder,
 		}),
 		"virtualcluster": virtualcluster.New(virtualcluster.Options{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Installer: installer, Clusters: tenants,
@@ -103,10 +126,22 @@ func register(mgr manager.Manager, config config, logger *slog.Logger) error {
 			Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Clusters: tenants,
 			Clock: now, Recorder: recorder, Domain: config.domain, EdgePort: config.edgePort,
 		}),
+		"domain": domain.New(domain.Options{
+			Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Proof: proof.New(config.proof), Authority: authority != nil,
+			Clock: now, Recorder: recorder, Domain: config.domain,
+		}),
+		"certificate": certificate.New(certificate.Options{
+			Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Authority: authority,
+			Clock: now, Recorder: recorder, Domain: config.domain,
+		}),
 		"release": release.New(release.Options{
 			Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Clusters: tenants, Clock: now, Recorder: recorder,
 		}),
-	} {
+	}
+	if authority != nil && authority.Wildcards() {
+		all["wildcard"] = certificate.NewWildcards(certificate.WildcardOptions{Client: mgr.GetClient(), Domain: config.domain})
+	}
+	for name, reconciler := range all {
 		if err := reconciler.Register(mgr); err != nil {
 			return fmt.Errorf("registering the reconciler of %ss: %w", name, err)
 		}

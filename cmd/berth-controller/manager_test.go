@@ -43,6 +43,7 @@ func TestEveryReconcilerStartsAndStops(t *testing.T) {
 	env := kubetest.Start(t)
 	c, err := parse([]string{
 		"--vcluster-chart=" + chart(t), "--namespace=" + env.Namespace(t), "--metrics-address=0", "--health-address=0",
+		"--acme-directory=https://acme.example/directory", "--acme-dns-provider=route53",
 	}, os.Stderr)
 	if err != nil {
 		t.Fatal(err)

@@ -7,7 +7,9 @@
 // Terminating, owner references delete nothing, pods never run, service accounts
 // are not made by themselves.
 //
-// Invariants: it listens on loopback only; no process outlives the test process,
+// StartAuthority gives one test a certificate authority that speaks ACME.
+//
+// Invariants: everything listens on loopback only; no process outlives the test process,
 // even one that is killed; the folder of a dead process is removed by the next.
 //
 // Tests alone may import it. It imports api, because installing Berth's kinds is what

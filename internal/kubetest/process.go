@@ -26,6 +26,11 @@ type process struct {
 
 // run starts a binary that writes its log into dir.
 func run(binary, dir string, args ...string) (*process, error) {
+	return runWith(nil, binary, dir, args...)
+}
+
+// runWith is run with variables added to the environment.
+func runWith(environment []string, binary, dir string, args ...string) (*process, error) {
 	name := filepath.Base(binary)
 	p := &process{name: name, log: filepath.Join(dir, name+".log"), exited: make(chan struct{})}
 	log, err := os.Create(p.log)
@@ -33,6 +38,7 @@ func run(binary, dir string, args ...string) (*process, error) {
 		return nil, err
 	}
 	p.command = exec.Command(binary, args...)
+	p.command.Env = append(os.Environ(), environment...)
 	p.command.Dir, p.command.Stdout, p.command.Stderr = dir, log, log
 	p.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	started := make(chan error)

@@ -28,7 +28,8 @@ type Options struct {
 	SourceDir string
 	// CacheDir is the cache; empty means DefaultCacheDir.
 	CacheDir string
-	// Names of the parts; none means all but the set Bench.
+	// Names of the parts, all of one module; none means all but those that are only built
+	// when they are asked for.
 	Names []string
 	// Progress is told what happens, one event at a time. It may be nil.
 	Progress func(Event)
@@ -64,7 +65,11 @@ func Build(ctx context.Context, options Options) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	b, err := newBuilder(ctx, options)
+	dir, err := dirOf(chosen)
+	if err != nil {
+		return "", err
+	}
+	b, err := newBuilder(ctx, dir, options)
 	if err != nil {
 		return "", err
 	}
@@ -100,7 +105,7 @@ type builder struct {
 	builtAny bool
 }
 
-func newBuilder(ctx context.Context, options Options) (*builder, error) {
+func newBuilder(ctx context.Context, module string, options Options) (*builder, error) {
 	source, err := FindSource(options.SourceDir)
 	if err != nil {
 		return nil, err
@@ -114,22 +119,22 @@ func newBuilder(ctx context.Context, options Options) (*builder, error) {
 	if cache, err = filepath.Abs(cache); err != nil {
 		return nil, err
 	}
-	versions, err := Versions(source)
+	versions, err := versionsIn(source, module)
 	if err != nil {
 		return nil, err
 	}
-	key, err := cacheKey(ctx, source, versions)
+	key, err := cacheKey(ctx, source, module, versions)
 	if err != nil {
 		return nil, err
 	}
-	dir := filepath.Join(cache, "parts", key)
+	dir := filepath.Join(cache, filepath.Base(module), key)
 	for _, sub := range []string{lockDir, unfinishedDir} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
 			return nil, err
 		}
 	}
 	return &builder{
-		moduleDir: filepath.Join(source, ModuleDir), dir: dir, versions: versions, progress: options.Progress,
+		moduleDir: filepath.Join(source, module), dir: dir, versions: versions, progress: options.Progress,
 	}, nil
 }
 

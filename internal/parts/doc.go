@@ -3,7 +3,7 @@
 //
 // It owns the list of parts, with the flags each is built with, and the cache
 // they are built into, which also holds the project's own programs for images.
-// Versions stand in hack/parts/go.mod and nowhere else.
+// Versions stand in hack/parts/go.mod and hack/pebble/go.mod and nowhere else.
 //
 // Invariants: a cache folder is named by everything its binaries are made from,
 // so what is there is current; a binary appears in it whole or not at all; two

@@ -1,19 +1,28 @@
 package parts
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 )
 
-// ModuleDir is the nested module that pins the parts, below the source tree.
-const ModuleDir = "hack/parts"
+// The nested modules that pin the parts, below the source tree. Each has a cache of its own,
+// so that a change of one builds nothing of the other anew.
+const (
+	// ModuleDir pins all parts but those that say otherwise.
+	ModuleDir = "hack/parts"
+	// pebbleDir pins the certificate authority of tests.
+	pebbleDir = "hack/pebble"
+)
 
 // Part is one binary.
 type Part struct {
 	// Name of the file it is built into.
 	Name string
-	// Package to build, as an import path or relative to ModuleDir.
+	// Dir is the module that pins it; empty means ModuleDir.
+	Dir string
+	// Package to build, as an import path or relative to the module.
 	Package string
 	// Module whose version in go.mod is the part's version.
 	Module string
@@ -42,7 +51,9 @@ var (
 	// Tenant is what a virtual cluster needs beyond ControlPlane and CoreDNS.
 	Tenant = []string{"vcluster"}
 	// Test is what only tests call.
-	Test = []string{"kubectl"}
+	Test = slices.Concat([]string{"kubectl"}, Authority)
+	// Authority is Let's Encrypt's test server and what it asks for names.
+	Authority = []string{"pebble", "pebble-challtestsrv"}
 	// Bench is what benchmarks compare with, vCluster's own command line and the Helm
 	// it calls. Nobody who starts Berth waits for it.
 	Bench = []string{"vclusterctl", "helm"}
@@ -83,6 +94,7 @@ var list = []Part{
 	{Name: "kubectl", Package: "k8s.io/kubernetes/cmd/kubectl", Module: "k8s.io/kubernetes", Stamps: kubernetesStamps},
 	{Name: "vclusterctl", Package: "github.com/loft-sh/vcluster/cmd/vclusterctl", Module: "github.com/loft-sh/vcluster", Named: true},
 	{Name: "helm", Package: "helm.sh/helm/v4/cmd/helm", Module: "helm.sh/helm/v4", Named: true},
+	pebble("pebble"), pebble("pebble-challtestsrv"),
 }
 
 // kubernetesStamps make a binary report its version; without them a node says
@@ -103,6 +115,11 @@ func containerd(name string) Part {
 		Module:  "github.com/containerd/containerd/v2",
 		Stamps:  []string{"github.com/containerd/containerd/v2/version.Version=%v"},
 	}
+}
+
+func pebble(name string) Part {
+	const module = "github.com/letsencrypt/pebble/v2"
+	return Part{Name: name, Dir: pebbleDir, Package: module + "/cmd/" + name, Module: module, Named: true}
 }
 
 func plugin(path string) Part {
@@ -138,6 +155,20 @@ func choose(names []string) ([]Part, error) {
 		}
 	}
 	return chosen, nil
+}
+
+// dir is the module that pins the part.
+func (p Part) dir() string { return cmp.Or(p.Dir, ModuleDir) }
+
+// dirOf gives the module that pins all of some parts: what one Build makes is in one folder.
+func dirOf(chosen []Part) (string, error) {
+	dir := chosen[0].dir()
+	for _, part := range chosen {
+		if part.dir() != dir {
+			return "", fmt.Errorf("%s and %s are of two modules: build them one after the other", chosen[0].Name, part.Name)
+		}
+	}
+	return dir, nil
 }
 
 // buildArgs are the arguments of "go build" but for the output and the package.

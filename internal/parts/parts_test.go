@@ -16,7 +16,7 @@ import (
 )
 
 func TestEverySetNamesParts(t *testing.T) {
-	sets := slices.Concat(ControlPlane, Node, Tenant, Test, Bench)
+	sets := slices.Concat(ControlPlane, Node, Tenant, Test, Bench) // Test has Authority in it
 	slices.Sort(sets)
 	all := All()
 	slices.Sort(all)
@@ -30,11 +30,11 @@ func TestEveryPartHasAPinnedVersion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	versions, err := Versions(source)
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, part := range list {
+		versions, err := versionsIn(source, part.dir())
+		if err != nil {
+			t.Fatal(err)
+		}
 		if !strings.HasPrefix(versions[part.Module], "v") {
 			t.Errorf("%s has version %q", part.Name, versions[part.Module])
 		}
@@ -50,13 +50,20 @@ func TestChoose(t *testing.T) {
 		t.Errorf("got %v, %v, want kine before kubectl", chosen, err)
 	}
 	chosen, err = choose(nil)
-	if err != nil || len(chosen) != len(list)-len(Bench) {
+	if err != nil || len(chosen) != len(list)-len(Bench)-len(Authority) {
 		t.Errorf("no names gave %d parts, %v", len(chosen), err)
 	}
 	for _, part := range chosen {
-		if slices.Contains(Bench, part.Name) {
-			t.Errorf("no names gave %s, which only benchmarks need", part.Name)
+		if slices.Contains(Bench, part.Name) || slices.Contains(Authority, part.Name) {
+			t.Errorf("no names gave %s, which has to be asked for", part.Name)
 		}
+	}
+}
+
+func TestPartsOfTwoModulesAreNotBuiltAtOnce(t *testing.T) {
+	_, err := Build(t.Context(), Options{CacheDir: t.TempDir(), Names: []string{"loopback", "pebble"}})
+	if err == nil || !strings.Contains(err.Error(), "loopback and pebble") {
+		t.Errorf("got %v, want both named", err)
 	}
 }
 
@@ -131,7 +138,7 @@ func key(t *testing.T, source string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := cacheKey(t.Context(), source, versions)
+	key, err := cacheKey(t.Context(), source, ModuleDir, versions)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,21 +49,29 @@ func FindSource(dir string) (string, error) {
 // Versions gives the version of every module that a part comes from, as
 // hack/parts/go.mod in the source tree pins it.
 func Versions(sourceDir string) (map[string]string, error) {
-	path := filepath.Join(sourceDir, ModuleDir, "go.mod")
+	return versionsIn(sourceDir, ModuleDir)
+}
+
+// versionsIn is Versions for the parts that one module pins.
+func versionsIn(sourceDir, module string) (map[string]string, error) {
+	path := filepath.Join(sourceDir, module, "go.mod")
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	module, err := modfile.ParseLax(path, text, nil)
+	file, err := modfile.ParseLax(path, text, nil)
 	if err != nil {
 		return nil, err
 	}
 	pinned := make(map[string]string)
-	for _, require := range module.Require {
+	for _, require := range file.Require {
 		pinned[require.Mod.Path] = require.Mod.Version
 	}
 	versions := make(map[string]string)
 	for _, part := range list {
+		if part.dir() != module {
+			continue
+		}
 		version, ok := pinned[part.Module]
 		if !ok {
 			return nil, fmt.Errorf("%s does not require %s, which %s is built from", path, part.Module, part.Name)
@@ -75,9 +83,9 @@ func Versions(sourceDir string) (map[string]string, error) {
 
 // cacheKey names everything the binaries are made from: the module's files, the
 // toolchain and the flags.
-func cacheKey(ctx context.Context, sourceDir string, versions map[string]string) (string, error) {
+func cacheKey(ctx context.Context, sourceDir, module string, versions map[string]string) (string, error) {
 	sum := sha256.New()
-	root := filepath.Join(sourceDir, ModuleDir)
+	root := filepath.Join(sourceDir, module)
 	files := os.DirFS(root)
 	err := fs.WalkDir(files, ".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") && path != "go.mod" && path != "go.sum" {
@@ -101,6 +109,9 @@ func cacheKey(ctx context.Context, sourceDir string, versions map[string]string)
 	}
 	sum.Write(text)
 	for _, part := range list {
+		if part.dir() != module {
+			continue
+		}
 		args := part.buildArgs(versions[part.Module])
 		if _, err := fmt.Fprintf(sum, "%s %s %q %t %q\n", part.Name, part.Package, part.Links, part.CGO, args); err != nil {
 			return "", err
