@@ -28,6 +28,7 @@ func init() {
 	caddy.RegisterModule(&redirect{})
 	caddy.RegisterModule(&classMatcher{})
 	caddy.RegisterModule(&upstreams{})
+	caddy.RegisterModule(&appTransport{})
 	caddy.RegisterModule(&kubernetesTransport{})
 }
 
@@ -56,7 +57,7 @@ func (a *edgeApp) Provision(ctx caddy.Context) error {
 		return err
 	}
 	a.http, _ = loaded.(*caddyhttp.App)
-	if a.certificates, err = newCertificates(ctx, e.table, e.log); err != nil {
+	if a.certificates, err = newCertificates(ctx, e); err != nil {
 		return err
 	}
 	for _, server := range a.http.Servers {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/certmagic"
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/berth-dev/berth/apps/router/table"
@@ -19,7 +20,8 @@ import (
 // no client.
 var errUnknownName = errors.New("no host of this edge has that name")
 
-// certificates gives handshakes their certificates. The table says which certificate
+// certificates gives handshakes their certificates: the table's from outside if there is
+// one that is valid at this moment, else one of our own. The table says which of our own
 // covers a server name; certmagic, Caddy's own keeper, issues it at the first handshake
 // that needs it, stores it and renews it.
 //
@@ -28,14 +30,16 @@ var errUnknownName = errors.New("no host of this edge has that name")
 // it refuses names such as db--web.acme.example whose third and fourth characters are
 // hyphens.
 type certificates struct {
-	table *table.Table
-	log   *slog.Logger
-	cache *certmagic.Cache
-	magic *certmagic.Config
-	issue singleflight.Group
+	table  *table.Table
+	log    *slog.Logger
+	issued prometheus.Counter
+	own    prometheus.Counter
+	cache  *certmagic.Cache
+	magic  *certmagic.Config
+	issue  singleflight.Group
 }
 
-func newCertificates(ctx caddy.Context, t *table.Table, log *slog.Logger) (*certificates, error) {
+func newCertificates(ctx caddy.Context, e *Edge) (*certificates, error) {
 	raw, err := json.Marshal(object{"ca": caID, "lifetime": leafLifetime})
 	if err != nil {
 		return nil, err
@@ -48,7 +52,11 @@ func newCertificates(ctx caddy.Context, t *table.Table, log *slog.Logger) (*cert
 	if !ok {
 		return nil, errors.New("the internal issuer issues nothing")
 	}
-	c := &certificates{table: t, log: log}
+	c := &certificates{
+		table: e.table, log: e.log,
+		issued: e.metrics.certificates.WithLabelValues("outside"),
+		own:    e.metrics.certificates.WithLabelValues("internal"),
+	}
 	c.cache = certmagic.NewCache(certmagic.CacheOptions{
 		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return c.magic, nil },
 		Logger:           ctx.Logger(),
@@ -69,6 +77,13 @@ func (c *certificates) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error)
 	if name == "" {
 		return nil, errUnknownName
 	}
+	if host, ok := table.ParseHost(hello.ServerName); ok {
+		if certificate := c.table.Certificate(host, now()); certificate != nil {
+			c.issued.Inc()
+			return certificate, nil
+		}
+	}
+	c.own.Inc()
 	if cert, err := c.magic.GetCertificateWithContext(hello.Context(), hello); err == nil {
 		return cert, nil
 	}

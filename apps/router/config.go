@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/berth-dev/berth/apps/router/access"
 	"github.com/berth-dev/berth/apps/router/table"
 )
 
@@ -21,10 +22,13 @@ const (
 	maxHeaderBytes      = 64 << 10
 	dialTimeout         = 2 * time.Second
 	appAnswerTimeout    = 5 * time.Minute
+	proxyHeaderTimeout  = 5 * time.Second
 	retryFor            = 5 * time.Second
 	retryInterval       = 50 * time.Millisecond
 	retries             = 8
 	upstreamIdlePerHost = 64
+	// streamBuffer is held twice by every WebSocket for as long as it is open.
+	streamBuffer = 8 << 10
 	// upstreamIdle is shorter than what common app servers keep a silent connection
 	// for (Node.js: 5s), so that it is the edge that closes it and no request meets a
 	// connection that is just being closed.
@@ -52,6 +56,11 @@ type Config struct {
 	TenantServerName string
 	// DrainTimeout is how long a shutdown waits for answers that have begun.
 	DrainTimeout time.Duration
+	// ProxyProtocolCIDRs are the load balancers that say by the PROXY protocol whose
+	// connection they pass on. From anywhere else such a header is no valid request.
+	ProxyProtocolCIDRs []string
+	// Access takes a line for every request of an app; nil takes none.
+	Access *access.Log
 }
 
 type object = map[string]any
@@ -102,19 +111,19 @@ func (c Config) httpApp() object {
 	return object{
 		"grace_period": c.DrainTimeout,
 		"servers": object{
-			httpsServer: server(c.HTTPSAddress, []string{"h1", "h2"}, object{
+			httpsServer: c.server(c.HTTPSAddress, []string{"h1", "h2"}, object{
 				"tls_connection_policies": []object{{}},
 				"routes": []object{
 					{"handle": []object{{"handler": "berth"}}},
 					{
 						"match":    []object{{"berth": object{"class": table.ClassKubernetes}}},
-						"handle":   []object{kubernetesProxy()},
+						"handle":   []object{c.kubernetesProxy()},
 						"terminal": true,
 					},
-					{"handle": []object{appProxy()}},
+					{"handle": []object{c.appProxy()}},
 				},
 			}),
-			httpServer: server(c.HTTPAddress, []string{"h1"}, object{
+			httpServer: c.server(c.HTTPAddress, []string{"h1"}, object{
 				"routes": []object{{"handle": []object{{"handler": "berth_redirect"}}}},
 			}),
 		},
@@ -122,7 +131,7 @@ func (c Config) httpApp() object {
 }
 
 // server is what both listeners have in common.
-func server(address string, protocols []string, extra object) object {
+func (c Config) server(address string, protocols []string, extra object) object {
 	s := object{
 		"listen":              []string{address},
 		"protocols":           protocols,
@@ -133,6 +142,15 @@ func server(address string, protocols []string, extra object) object {
 		"write_idle_timeout":  stalledTimeout,
 		"max_header_bytes":    maxHeaderBytes,
 	}
+	if len(c.ProxyProtocolCIDRs) > 0 {
+		s["listener_wrappers"] = []object{
+			{
+				"wrapper": "proxy_protocol", "allow": c.ProxyProtocolCIDRs,
+				"fallback_policy": "SKIP", "timeout": proxyHeaderTimeout,
+			},
+			{"wrapper": "tls"},
+		}
+	}
 	for k, v := range extra {
 		s[k] = v
 	}
@@ -140,33 +158,28 @@ func server(address string, protocols []string, extra object) object {
 }
 
 // appProxy proxies to components and to the portal.
-func appProxy() object {
+func (c Config) appProxy() object {
 	return object{
-		"handler":           "reverse_proxy",
-		"dynamic_upstreams": object{"source": "berth"},
-		"load_balancing":    loadBalancing(),
-		"transport": object{
-			"protocol":                "http",
-			"versions":                []string{"1.1"},
-			"compression":             false,
-			"dial_timeout":            dialTimeout,
-			"response_header_timeout": appAnswerTimeout,
-			"keep_alive": object{
-				"idle_timeout": upstreamIdle, "max_idle_conns_per_host": upstreamIdlePerHost,
-			},
-		},
+		"handler":            "reverse_proxy",
+		"dynamic_upstreams":  object{"source": "berth"},
+		"load_balancing":     loadBalancing(),
+		"stream_close_delay": c.DrainTimeout,
+		"stream_buffer_size": streamBuffer,
+		"transport":          object{"protocol": "berth_app"},
 	}
 }
 
 // kubernetesProxy proxies to tenants' API servers: a watch may be silent for hours and
 // every event must pass at once.
-func kubernetesProxy() object {
+func (c Config) kubernetesProxy() object {
 	return object{
-		"handler":           "reverse_proxy",
-		"dynamic_upstreams": object{"source": "berth"},
-		"load_balancing":    loadBalancing(),
-		"flush_interval":    -1,
-		"transport":         object{"protocol": "berth_kubernetes"},
+		"handler":            "reverse_proxy",
+		"dynamic_upstreams":  object{"source": "berth"},
+		"load_balancing":     loadBalancing(),
+		"flush_interval":     -1,
+		"stream_close_delay": c.DrainTimeout,
+		"stream_buffer_size": streamBuffer,
+		"transport":          object{"protocol": "berth_kubernetes"},
 	}
 }
 

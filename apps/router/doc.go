@@ -12,7 +12,10 @@
 //   - A certificate is made only for names the table knows; any other server name gets
 //     no handshake. The Host of a request must be the name the handshake was made for.
 //   - What a client says about itself in forwarding headers never reaches an app.
-//   - A shutdown finishes every answer that has begun.
+//   - A certificate from outside is shown only while it is valid; the edge asks no
+//     authority for any, and answers no proof of ownership.
+//   - A shutdown finishes every answer that has begun, and tells streams that have no end
+//     to go away, spread over the time there is.
 //
 // Caddy holds one configuration per process, so a process runs at most one Edge.
 //

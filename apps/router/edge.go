@@ -26,6 +26,7 @@ type Edge struct {
 	log     *slog.Logger
 	metrics *metrics
 	conns   *connections
+	streams *streams
 	app     *edgeApp
 	tcp     *tcpServer
 
@@ -52,6 +53,7 @@ func (e *Edge) start(ctx context.Context, registry prometheus.Registerer) error 
 	if e.metrics, err = newMetrics(registry, e.table); err != nil {
 		return fmt.Errorf("registering metrics: %w", err)
 	}
+	e.streams = newStreams(e.metrics.open)
 	raw, err := e.config.caddyConfig()
 	if err != nil {
 		return err
@@ -83,8 +85,9 @@ func (e *Edge) TCPAddr() net.Addr {
 }
 
 // Shutdown stops listening and returns when every answer that had begun is with its
-// client, or with an error when ctx ends first. Upgraded connections such as
-// WebSockets are told to go away and closed at once: they have no end to wait for.
+// client, or with an error when ctx ends first. Streams that have no end to wait for,
+// WebSockets and server-sent events, are told to go away, each at a moment of its own
+// within the time there is.
 // Calls after the first wait for it and give the same result.
 func (e *Edge) Shutdown(ctx context.Context) error {
 	e.shutdown.Do(func() { e.shutdownErr = e.drain(ctx) })
@@ -93,16 +96,17 @@ func (e *Edge) Shutdown(ctx context.Context) error {
 
 func (e *Edge) drain(ctx context.Context) error {
 	defer running.CompareAndSwap(e, nil)
-	streams := make(chan error, 1)
+	tcp, open := make(chan error, 1), make(chan error, 1)
 	go func() {
 		if e.tcp == nil {
-			streams <- nil
+			tcp <- nil
 			return
 		}
-		streams <- e.tcp.shutdown(ctx)
+		tcp <- e.tcp.shutdown(ctx)
 	}()
 	// Stop only begins the graceful end; the connections tell when it is over.
 	stopErr := caddy.Stop()
+	go func() { open <- e.streams.drain(ctx, e.config.DrainTimeout) }()
 	waitErr := e.conns.drained(ctx)
-	return errors.Join(stopErr, waitErr, <-streams)
+	return errors.Join(stopErr, waitErr, <-open, <-tcp)
 }

@@ -2,6 +2,7 @@ package router
 
 import (
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -20,7 +21,17 @@ type exchange struct {
 	tried    []*table.Endpoint
 	host     string
 	id       string
-	started  time.Time
+	// path as the client wrote it, without the query.
+	path    string
+	started time.Time
+	// connect is how long the last attempt waited for a connection.
+	connect time.Duration
+	// tooLarge is set by whoever reads the body.
+	tooLarge atomic.Bool
+}
+
+func newExchange(r *http.Request) *exchange {
+	return &exchange{id: requestID(r.Header), path: r.URL.EscapedPath(), started: now()}
 }
 
 func exchangeOf(r *http.Request) *exchange {

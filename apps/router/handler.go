@@ -41,14 +41,21 @@ func (h *handler) Provision(caddy.Context) error {
 
 // ServeHTTP routes one request.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	x := &exchange{id: requestID(r.Header), started: now()}
-	m := newMeter(w, x.id)
-	defer func() { h.edge.metrics.observe(x, m) }()
+	x := newExchange(r)
+	m := newMeter(w, r, x.id, h.edge.streams)
+	defer func() {
+		h.edge.metrics.observe(x, m)
+		h.edge.note(r, x, m, x.target)
+	}()
 	// Only answers of an app name a server, and only the app's.
 	m.Header().Del("Server")
 
 	if refused := h.find(r, x); refused != nil {
-		refused.write(m, r, x)
+		h.edge.answer(*refused, m, r, x)
+		return nil
+	}
+	if x.target.Redirect != "" {
+		h.edge.redirect(m, r, x.target.Redirect)
 		return nil
 	}
 	clean(r.Header, x)
@@ -79,8 +86,14 @@ func (h *handler) find(r *http.Request, x *exchange) *problem {
 	}
 	x.target = target
 	switch {
+	case target.Redirect != "":
+		return nil
+	case !target.Allows(peer(r)):
+		return &problemForbidden
 	case target.Maintenance:
-		return &problemMaintenance
+		return maintenance(target)
+	case bound(r, x):
+		return &problemTooLarge
 	case len(target.Endpoints) == 0:
 		return &problemNotReady
 	}
@@ -110,12 +123,15 @@ func (h *handler) failed(m *meter, r *http.Request, x *exchange, err error) {
 	if errors.As(err, &handlerErr) && handlerErr.StatusCode != 0 {
 		status = handlerErr.StatusCode
 	}
+	if x.tooLarge.Load() {
+		status = http.StatusRequestEntityTooLarge
+	}
 	if status >= http.StatusInternalServerError && h.complaints.Allow() {
 		h.edge.log.Warn("a request could not be passed on",
 			"host", x.host, "request", x.id, "status", status, "error", err)
 	}
 	if !m.written() {
-		problemFor(status).write(m, r, x)
+		h.edge.answer(problemFor(status), m, r, x)
 	}
 }
 

@@ -101,18 +101,26 @@ type edge struct {
 // not parallel.
 func start(tb testing.TB, platform string) *edge {
 	tb.Helper()
+	return startWith(tb, platform, func(*router.Config) {})
+}
+
+// startWith runs an edge whose configuration a test changes.
+func startWith(tb testing.TB, platform string, change func(*router.Config)) *edge {
+	tb.Helper()
 	e := &edge{
 		ca:       newAuthority(tb),
 		table:    table.New(table.Config{Domain: tabletest.Domain, Platform: platform}),
 		registry: prometheus.NewRegistry(),
 	}
-	var err error
-	e.Edge, err = router.Start(tb.Context(), router.Config{
+	config := router.Config{
 		// Caddy takes two listeners on one host and port 0 for a mistake.
 		HTTPSAddress: "127.0.0.1:0", HTTPAddress: "127.0.0.2:0", TCPAddress: "127.0.0.1:0", PublicHTTPSPort: 8443,
 		CACertFile: e.ca.certFile, CAKeyFile: e.ca.keyFile, StorageDir: tb.TempDir(),
 		TenantServerName: "kubernetes.default.svc", DrainTimeout: patience,
-	}, e.table, slog.New(slog.DiscardHandler), e.registry)
+	}
+	change(&config)
+	var err error
+	e.Edge, err = router.Start(tb.Context(), config, e.table, slog.New(slog.DiscardHandler), e.registry)
 	must(tb, err)
 	tb.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -122,6 +130,12 @@ func start(tb testing.TB, platform string) *edge {
 		}
 	})
 	return e
+}
+
+// startIn runs an edge that stores its certificates in a folder.
+func startIn(tb testing.TB, dir string) *edge {
+	tb.Helper()
+	return startWith(tb, "", func(c *router.Config) { c.StorageDir = dir })
 }
 
 // serve sends a host to addresses and returns its route, which may be changed before

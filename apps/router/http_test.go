@@ -235,18 +235,7 @@ func TestMetricsCountByClass(t *testing.T) {
 	}
 	get(t, client, "https://api.berth.localhost/")
 	get(t, client, "https://made-up.berth.localhost/")
-	families, err := e.registry.Gather()
-	must(t, err)
-	got := map[string]float64{}
-	for _, family := range families {
-		for _, m := range family.GetMetric() {
-			name := family.GetName()
-			for _, label := range m.GetLabel() {
-				name += " " + label.GetValue()
-			}
-			got[name] = m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
-		}
-	}
+	got := e.metric(t)
 	for name, want := range map[string]float64{
 		"berth_router_requests_total app 2xx": 4, "berth_router_requests_total platform 2xx": 1,
 		"berth_router_requests_total unknown 4xx": 1, "berth_router_response_start_seconds app": 4,

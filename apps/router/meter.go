@@ -7,17 +7,27 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// meter notes an answer's status and when it began, and puts the request's id on it.
+// meter notes an answer's status, its length and when it began, and puts the request's id
+// on it.
 type meter struct {
 	*caddyhttp.ResponseWriterWrapper
 
 	id     string
 	status int
+	bytes  int64
 	began  time.Time
+
+	// For a connection that changes its protocol.
+	streams   *streams
+	websocket bool
+	upgraded  *upgraded
 }
 
-func newMeter(w http.ResponseWriter, id string) *meter {
-	return &meter{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, id: id}
+func newMeter(w http.ResponseWriter, r *http.Request, id string, s *streams) *meter {
+	return &meter{
+		ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
+		id:                    id, streams: s, websocket: isWebSocket(r),
+	}
 }
 
 // WriteHeader notes the first final status. An app that names the request itself keeps
@@ -37,7 +47,17 @@ func (m *meter) Write(p []byte) (int, error) {
 	if m.status == 0 {
 		m.WriteHeader(http.StatusOK)
 	}
-	return m.ResponseWriterWrapper.Write(p)
+	n, err := m.ResponseWriterWrapper.Write(p) //nolint:gosec // what an app answers is its own, and the edge's pages are templates
+	m.bytes += int64(n)
+	return n, err
+}
+
+// sent is how many bytes followed the headers.
+func (m *meter) sent() int64 {
+	if m.upgraded != nil {
+		return m.upgraded.sent()
+	}
+	return m.bytes
 }
 
 // written reports whether the answer has begun.

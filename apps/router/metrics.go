@@ -16,7 +16,11 @@ type metrics struct {
 	requests        *prometheus.CounterVec
 	firstByte       *prometheus.HistogramVec
 	connectFailures *prometheus.CounterVec
+	own             *prometheus.CounterVec
+	challenges      prometheus.Counter
+	certificates    *prometheus.CounterVec
 	streams         prometheus.Gauge
+	open            *prometheus.GaugeVec
 }
 
 func newMetrics(registry prometheus.Registerer, t *table.Table) (*metrics, error) {
@@ -34,13 +38,30 @@ func newMetrics(registry prometheus.Registerer, t *table.Table) (*metrics, error
 			Name: "berth_router_connect_failures_total",
 			Help: "Attempts for which no connection to an endpoint could be made and which were retried.",
 		}, []string{"class"}),
+		own: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "berth_router_own_answers_total",
+			Help: "Requests that the edge answered itself, by reason.",
+		}, []string{"reason"}),
+		challenges: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "berth_router_challenges_total",
+			Help: "Challenges of certificate authorities that were answered.",
+		}),
+		certificates: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "berth_router_certificates_shown_total",
+			Help: "Handshakes by where their certificate came from: outside, or the edge's internal authority.",
+		}, []string{"source"}),
+		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "berth_router_streams",
+			Help: "Answers without an end that are open now, by kind.",
+		}, []string{"kind"}),
 		streams: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "berth_router_tcp_streams",
 			Help: "TCP streams open now.",
 		}),
 	}
 	var err error
-	for _, c := range append(sizeGauges(t), m.requests, m.firstByte, m.connectFailures, m.streams) {
+	for _, c := range append(sizeGauges(t), m.requests, m.firstByte, m.connectFailures, m.own, m.challenges,
+		m.certificates, m.streams, m.open) {
 		err = errors.Join(err, registry.Register(c))
 	}
 	return m, err
@@ -57,8 +78,26 @@ func sizeGauges(t *table.Table) []prometheus.Collector {
 		gauge("berth_router_hosts", "HTTP hosts served.", func(s table.Size) int { return s.Hosts }),
 		gauge("berth_router_tcp_hosts", "TCP hosts served.", func(s table.Size) int { return s.TCPHosts }),
 		gauge("berth_router_endpoints", "Endpoints of all hosts.", func(s table.Size) int { return s.Endpoints }),
-		gauge("berth_router_routes_refused", "Routes not served because something about them does not agree.",
-			func(s table.Size) int { return s.Refused }),
+		gauge("berth_router_certificates", "Certificates from outside that could be read, valid or not.",
+			func(s table.Size) int { return s.Certificates }),
+		&refused{table: t, desc: prometheus.NewDesc("berth_router_routes_refused",
+			"Routes and domains not served because something about them does not agree, by reason.", []string{"reason"}, nil)},
+	}
+}
+
+// refused counts what the table does not serve, when it is scraped.
+type refused struct {
+	table *table.Table
+	desc  *prometheus.Desc
+}
+
+// Describe says what is collected.
+func (r *refused) Describe(descriptions chan<- *prometheus.Desc) { descriptions <- r.desc }
+
+// Collect counts.
+func (r *refused) Collect(metrics chan<- prometheus.Metric) {
+	for reason, n := range r.table.Snapshot().Size().Refused {
+		metrics <- prometheus.MustNewConstMetric(r.desc, prometheus.GaugeValue, float64(n), reason)
 	}
 }
 

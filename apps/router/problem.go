@@ -22,40 +22,61 @@ var problemPage = template.Must(template.New("problem").Parse(problemHTML))
 
 // problem is an answer of the edge itself.
 type problem struct {
+	// reason is what it is counted by.
+	reason     string
 	status     int
 	code       errs.Code
 	title      string
 	message    string
 	retryAfter int
+	// closes ends the connection, whose request has not been read to its end.
+	closes bool
 }
 
 // The problems the edge answers for.
 var (
 	problemBadHost = problem{
+		reason: "bad_host",
 		status: http.StatusBadRequest, code: errs.Invalid,
 		title: "That is not a host name", message: "The request names no host that could exist.",
 	}
 	problemUnknown = problem{
+		reason: "unknown_host",
 		status: http.StatusNotFound, code: errs.NotFound,
 		title: "Nothing lives here", message: "No app has this address. Check the spelling, or deploy an app to it.",
 	}
 	problemMisdirected = problem{
+		reason: "misdirected",
 		status: http.StatusMisdirectedRequest, code: errs.Invalid,
 		title: "Wrong connection", message: "This connection was made for another host. Connect again to reach this one.",
 	}
+	problemForbidden = problem{
+		reason: "forbidden",
+		status: http.StatusForbidden, code: errs.Forbidden,
+		title: "Not from here", message: "This app is open to certain networks only, and yours is none of them.",
+	}
+	problemTooLarge = problem{
+		reason: "too_large",
+		status: http.StatusRequestEntityTooLarge, code: errs.Invalid, closes: true,
+		title: "Too large", message: "This app takes no request bodies of that size.",
+	}
 	problemMaintenance = problem{
+		reason: "maintenance",
 		status: http.StatusServiceUnavailable, code: errs.Unavailable, retryAfter: 120,
 		title: "Down for maintenance", message: "Its owner has switched this app to maintenance. Please come back later.",
 	}
 	problemNotReady = problem{
+		reason: "not_ready",
 		status: http.StatusServiceUnavailable, code: errs.Unavailable, retryAfter: 5,
 		title: "Not ready yet", message: "No process of this app is ready to answer. Please try again in a few seconds.",
 	}
 	problemNoConnection = problem{
+		reason: "no_answer",
 		status: http.StatusBadGateway, code: errs.Unavailable, retryAfter: 5,
 		title: "No answer", message: "The app did not answer, or broke off. Please try again in a few seconds.",
 	}
 	problemSlow = problem{
+		reason: "slow",
 		status: http.StatusGatewayTimeout, code: errs.Unavailable,
 		title: "Too slow", message: "The app took too long to answer.",
 	}
@@ -64,6 +85,8 @@ var (
 // problemFor is what to say for a status that the proxy gave up with.
 func problemFor(status int) problem {
 	switch status {
+	case http.StatusRequestEntityTooLarge:
+		return problemTooLarge
 	case http.StatusBadGateway:
 		return problemNoConnection
 	case http.StatusServiceUnavailable:
@@ -79,7 +102,22 @@ func problemFor(status int) problem {
 	if title == "" {
 		title = "Error " + strconv.Itoa(status)
 	}
-	return problem{status: status, code: code, title: title, message: "The request could not be passed on."}
+	return problem{reason: "other", status: status, code: code, title: title, message: "The request could not be passed on."}
+}
+
+// maintenance is what an app says while its owner works on it.
+func maintenance(target *table.Target) *problem {
+	p := problemMaintenance
+	if target.Message != "" {
+		p.message = target.Message
+	}
+	return &p
+}
+
+// answer gives an answer of the edge's own and counts it.
+func (e *Edge) answer(p problem, m *meter, r *http.Request, x *exchange) {
+	e.metrics.own.WithLabelValues(p.reason).Inc()
+	p.write(m, r, x)
 }
 
 // write answers in the form the client asked for: kubectl gets what an API server
@@ -92,6 +130,9 @@ func (p problem) write(w *meter, r *http.Request, x *exchange) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Add("Vary", "Accept")
+	if p.closes && r.ProtoMajor == 1 {
+		h.Set("Connection", "close")
+	}
 	if p.retryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(p.retryAfter))
 	}

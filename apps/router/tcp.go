@@ -11,6 +11,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/proxyprotocol"
+
 	"github.com/berth-dev/berth/apps/router/table"
 )
 
@@ -44,6 +47,9 @@ func startTCP(ctx context.Context, e *Edge) (*tcpServer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if listener, err = behindProxies(listener, e.config.ProxyProtocolCIDRs); err != nil {
+		return nil, err
+	}
 	s := &tcpServer{
 		table: e.table, metrics: e.metrics, log: e.log, listener: listener,
 		base: context.WithoutCancel(ctx), open: make(map[net.Conn]struct{}),
@@ -51,7 +57,8 @@ func startTCP(ctx context.Context, e *Edge) (*tcpServer, error) {
 	base := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: e.app.certificates.get}
 	s.tls = base.Clone()
 	s.tls.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-		if _, ok := s.lookup(hello.ServerName); !ok {
+		target, ok := s.lookup(hello.ServerName)
+		if !ok || !target.Allows(addressOf(hello.Conn.RemoteAddr().String())) {
 			return nil, errUnknownName
 		}
 		if len(hello.SupportedProtos) == 0 {
@@ -64,6 +71,20 @@ func startTCP(ctx context.Context, e *Edge) (*tcpServer, error) {
 	}
 	s.wg.Go(s.accept)
 	return s, nil
+}
+
+// behindProxies reads the PROXY protocol of connections from trusted networks.
+func behindProxies(listener net.Listener, trusted []string) (net.Listener, error) {
+	if len(trusted) == 0 {
+		return listener, nil
+	}
+	wrapper := &proxyprotocol.ListenerWrapper{
+		Allow: trusted, FallbackPolicy: proxyprotocol.PolicySKIP, Timeout: caddy.Duration(proxyHeaderTimeout),
+	}
+	if err := wrapper.Provision(caddy.Context{}); err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	return wrapper.WrapListener(listener), nil
 }
 
 func (s *tcpServer) lookup(serverName string) (*table.Target, bool) {

@@ -321,6 +321,17 @@ func TestEKSValues(t *testing.T) {
 	}
 }
 
+func TestDomainsAreLookedAtAsTheValuesSay(t *testing.T) {
+	values := minimal()
+	values["domains"] = map[string]any{"resolver": "10.0.0.2:5354", "privateCIDRs": []any{"10.0.0.0/16", "fd00::/8"}}
+	args := find[*appsv1.Deployment](t, mustObjects(t, values), "berth").Spec.Template.Spec.Containers[0].Args
+	for _, want := range []string{"--domain-resolver=10.0.0.2:5354", "--domain-private-cidrs=10.0.0.0/16,fd00::/8"} {
+		if !slices.Contains(args, want) {
+			t.Errorf("%s is not among %v", want, args)
+		}
+	}
+}
+
 func TestWrongValuesAreRefused(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(map[string]any)
@@ -330,8 +341,11 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		"a domain with a port":          {func(v map[string]any) { v["domain"] = "example.com:443" }, "/domain"},
 		"a domain of one label":         {func(v map[string]any) { v["domain"] = "localhost" }, "/domain"},
 		"a port out of range":           {func(v map[string]any) { v["edgePort"] = 70000 }, "/edgePort"},
+		"a zone twice":                  {func(v map[string]any) { v["hostCluster"] = map[string]any{"zones": []any{"a", "a"}} }, "/hostCluster/zones"},
 		"an address without a length":   {network("apiServerCIDRs", []any{"10.0.0.1"}), "/hostCluster/network/apiServerCIDRs/0"},
 		"no address of the API server":  {network("apiServerCIDRs", []any{}), "hostCluster.network.apiServerCIDRs"},
+		"a DNS server without a port":   {func(v map[string]any) { v["domains"] = map[string]any{"resolver": "10.0.0.2"} }, "/domains/resolver"},
+		"a proof's address of no block": {func(v map[string]any) { v["domains"] = map[string]any{"privateCIDRs": []any{"10.0.0.1"}} }, "/domains/privateCIDRs/0"},
 		"a token instead of its hash":   {func(v map[string]any) { v["operatorToken"] = map[string]any{"hash": "berth_secret"} }, "/operatorToken/hash"},
 		"a certificate without its key": {func(v map[string]any) { v["edgeCA"] = map[string]any{"certificate": "-----BEGIN CERTIFICATE-----"} }, "/edgeCA"},
 		"a plan without OCUs":           {func(v map[string]any) { v["plans"] = map[string]any{"tiny": map[string]any{"storage": "1Gi"}} }, "/plans/tiny"},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/berth-dev/berth/apps/router"
+	"github.com/berth-dev/berth/apps/router/access"
 	"github.com/berth-dev/berth/apps/router/table"
 	"github.com/berth-dev/berth/internal/errs"
 	"github.com/berth-dev/berth/internal/logging"
@@ -32,6 +34,9 @@ type config struct {
 	storageDir       string
 	metricsAddress   string
 	healthAddress    string
+	accessAddress    string
+	accessLog        bool
+	proxyCIDRs       string
 	shutdownDelay    time.Duration
 	drainTimeout     time.Duration
 	kubeconfig       string
@@ -52,9 +57,12 @@ func parseConfig(args []string, env func(string) string, out io.Writer) (config,
 	text(&c.apiUpstream, "api-upstream", "", "portal behind api.<domain> and berth.<domain>: host:port or http://host:port")
 	text(&c.tenantServerName, "tenant-server-name", "kubernetes.default.svc", "name that tenants' API servers are verified by")
 	text(&c.caDir, "ca-dir", "/etc/berth/edge-ca", "folder with tls.crt and tls.key of the authority that signs certificates")
-	text(&c.storageDir, "storage-dir", "/data", "folder that keeps certificates between restarts")
+	text(&c.storageDir, "storage-dir", "/data", "folder that keeps certificates and the last table between restarts")
 	text(&c.metricsAddress, "metrics-address", ":9090", "address to serve /metrics on")
 	text(&c.healthAddress, "health-address", ":8081", "address to serve /healthz and /readyz on")
+	text(&c.accessAddress, "access-address", ":9091", "address to serve the newest lines of the access log on, for the portal alone")
+	fs.BoolVar(&c.accessLog, "access-log", true, "write the access log to standard output")
+	text(&c.proxyCIDRs, "proxy-protocol-cidrs", "", "networks of load balancers that send the PROXY protocol, separated by commas; empty for none")
 	fs.DurationVar(&c.shutdownDelay, "shutdown-delay", 2*time.Second, "how long to go on after readiness is withdrawn")
 	fs.DurationVar(&c.drainTimeout, "drain-timeout", 50*time.Second, "how long a shutdown waits for answers that have begun")
 	text(&c.kubeconfig, "kubeconfig", "", "kubeconfig of the host cluster; empty inside of it")
@@ -96,7 +104,7 @@ func (c config) Validate() error {
 	}
 	for field, address := range map[string]string{
 		"https-address": c.httpsAddress, "http-address": c.httpAddress, "tcp-address": c.tcpAddress,
-		"metrics-address": c.metricsAddress, "health-address": c.healthAddress,
+		"metrics-address": c.metricsAddress, "health-address": c.healthAddress, "access-address": c.accessAddress,
 	} {
 		if address == "" && field == "tcp-address" {
 			continue
@@ -117,6 +125,11 @@ func (c config) Validate() error {
 	for _, file := range []string{c.caCert(), c.caKey()} {
 		if _, err := os.Stat(file); err != nil {
 			wrong("ca-dir", "there is no "+file, "mount the authority's Secret there")
+		}
+	}
+	for _, cidr := range c.proxies() {
+		if _, err := netip.ParsePrefix(cidr); err != nil {
+			wrong("proxy-protocol-cidrs", fmt.Sprintf("%q is no network", cidr), "give networks such as 10.0.0.0/16")
 		}
 	}
 	if c.storageDir == "" {
@@ -142,14 +155,23 @@ func (c config) platform() string {
 	return strings.TrimSuffix(strings.TrimPrefix(c.apiUpstream, "http://"), "/")
 }
 
+// proxies are the networks that may send the PROXY protocol.
+func (c config) proxies() []string {
+	if c.proxyCIDRs == "" {
+		return nil
+	}
+	return strings.Split(c.proxyCIDRs, ",")
+}
+
 func (c config) caCert() string { return filepath.Join(c.caDir, "tls.crt") }
 func (c config) caKey() string  { return filepath.Join(c.caDir, "tls.key") }
 
 // router is the part of the configuration that the edge takes.
-func (c config) router() router.Config {
+func (c config) router(lines *access.Log) router.Config {
 	return router.Config{
 		HTTPSAddress: c.httpsAddress, HTTPAddress: c.httpAddress, TCPAddress: c.tcpAddress,
 		PublicHTTPSPort: c.publicHTTPSPort, CACertFile: c.caCert(), CAKeyFile: c.caKey(),
 		StorageDir: c.storageDir, TenantServerName: c.tenantServerName, DrainTimeout: c.drainTimeout,
+		ProxyProtocolCIDRs: c.proxies(), Access: lines,
 	}
 }

@@ -40,7 +40,7 @@ func TestFlagsComeBeforeTheEnvironment(t *testing.T) {
 	if got := c.platform(); got != "portal.svc:8080" {
 		t.Errorf("the portal is at %q", got)
 	}
-	edge := c.router()
+	edge := c.router(nil)
 	if edge.HTTPSAddress != ":8443" || edge.TenantServerName != "kubernetes.default.svc" || edge.StorageDir != "/data" {
 		t.Errorf("the edge gets %+v", edge)
 	}
@@ -53,6 +53,8 @@ func TestBadConfigurationNamesTheOption(t *testing.T) {
 		"http-address":            {"--http-address="},
 		"metrics-address":         {"--metrics-address=:http://"},
 		"health-address":          {"--health-address=:99999"},
+		"access-address":          {"--access-address="},
+		"proxy-protocol-cidrs":    {"--proxy-protocol-cidrs=10.0.0.0/8,10.0.0.1"},
 		"public-https-port":       {"--public-https-port=0"},
 		"domain":                  {"--domain=Berth.example"},
 		"api-upstream":            {"--api-upstream=portal"},

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -24,6 +25,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/berth-dev/berth/apps/router"
+	"github.com/berth-dev/berth/apps/router/access"
 	"github.com/berth-dev/berth/apps/router/feed"
 	"github.com/berth-dev/berth/apps/router/table"
 	"github.com/berth-dev/berth/internal/logging"
@@ -58,17 +60,34 @@ func run(ctx context.Context, c config, log *slog.Logger) error {
 		return fmt.Errorf("finding the host cluster: %w", err)
 	}
 	routes := table.New(table.Config{Domain: c.domain, Platform: c.platform()})
-	changes, err := feed.New(host, routes, log)
+	changes, err := feed.New(host, routes, c.storageDir, log)
 	if err != nil {
 		return err
 	}
-	failed := make(chan error, 3)
+	failed := make(chan error, 4)
 	go func() { failed <- changes.Run(work) }()
 
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(staleGauge(changes))
+	lines, err := accessLog(c, registry)
+	if err != nil {
+		return err
+	}
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		lines.Run(work)
+	}()
+	defer func() {
+		cancelWork()
+		<-written
+	}()
+	read := http.NewServeMux()
+	read.Handle("GET /access", lines)
 	var serving atomic.Bool
 	for address, handler := range map[string]http.Handler{
+		c.accessAddress:  read,
 		c.metricsAddress: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
 		c.healthAddress:  health(&serving),
 	} {
@@ -79,7 +98,7 @@ func run(ctx context.Context, c config, log *slog.Logger) error {
 	if err := awaitTable(stop, changes, failed); err != nil || stop.Err() != nil {
 		return err
 	}
-	edge, err := router.Start(work, c.router(), routes, log, registry)
+	edge, err := router.Start(work, c.router(lines), routes, log, registry)
 	if err != nil {
 		return err
 	}
@@ -92,6 +111,32 @@ func run(ctx context.Context, c config, log *slog.Logger) error {
 	}
 	serving.Store(false)
 	return errors.Join(err, shutdown(work, c, edge, log))
+}
+
+// staleGauge says whether the table is what an earlier process knew.
+func staleGauge(changes *feed.Feed) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "berth_router_table_stale",
+		Help: "1 while the table is what an earlier process knew, because the API server does not answer.",
+	}, func() float64 {
+		if changes.Stale() {
+			return 1
+		}
+		return 0
+	})
+}
+
+// accessLog is where apps' requests are noted.
+func accessLog(c config, registry prometheus.Registerer) (*access.Log, error) {
+	var out io.Writer
+	if c.accessLog {
+		out = os.Stdout
+	}
+	lines, err := access.New(out, registry)
+	if err != nil {
+		return nil, fmt.Errorf("beginning the access log: %w", err)
+	}
+	return lines, nil
 }
 
 // shutdown lets those who send us requests see that we are going, then drains.

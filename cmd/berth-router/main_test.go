@@ -110,10 +110,10 @@ func fetch(t *testing.T, url string) (int, string) {
 
 func TestTheRouterBecomesReadyServesAndStopsOnASignal(t *testing.T) {
 	env := kubetest.Start(t)
-	health, metrics, web := freeAddress(t), freeAddress(t), freeAddress(t)
+	health, metrics, web, lines := freeAddress(t), freeAddress(t), freeAddress(t), freeAddress(t)
 	c, err := parseConfig([]string{
 		"--https-address=127.0.0.2:0", "--http-address=" + web, "--tcp-address=127.0.0.1:0", "--metrics-address=" + metrics,
-		"--health-address=" + health, "--ca-dir=" + realAuthority(t), "--storage-dir=" + t.TempDir(),
+		"--health-address=" + health, "--access-address=" + lines, "--ca-dir=" + realAuthority(t), "--storage-dir=" + t.TempDir(),
 		"--kubeconfig=" + kubeconfigOf(t, env.Config), "--shutdown-delay=0s",
 	}, environment(nil), io.Discard)
 	if err != nil {
@@ -139,6 +139,9 @@ func TestTheRouterBecomesReadyServesAndStopsOnASignal(t *testing.T) {
 	}
 	if _, body := fetch(t, "http://"+metrics+"/metrics"); !strings.Contains(body, "\nberth_router_hosts 2\n") {
 		t.Errorf("metrics are %s", body)
+	}
+	if status, body := fetch(t, "http://"+lines+"/access?tenant=acme&app=shop"); status != http.StatusOK || body != "" {
+		t.Errorf("the access log of an app without requests gives %d %q", status, body)
 	}
 	if status, _ := fetch(t, "http://"+web+"/"); status != http.StatusNotFound {
 		t.Errorf("an unknown host gives %d", status)

@@ -3,7 +3,9 @@
 //
 // Invariants: the table is replaced as a whole, from what the informers hold, at most
 // every Settle; while the API server is away the last table stays. Services and
-// endpoints of namespaces that are no virtual cluster's are kept without content.
+// endpoints of namespaces that are no virtual cluster's are kept without content. What
+// the table is made from is also kept in a file, and served by the next process while it
+// cannot reach the API server, if no more than StaleLimit passed between the two.
 //
 // cmd/berth-router imports it.
 package feed

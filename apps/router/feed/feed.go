@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -28,6 +30,10 @@ import (
 // objects at once; the table is made once for all of them.
 const Settle = 20 * time.Millisecond
 
+// patience is how long the start waits for what the edge can serve without, and for the
+// API server before it serves from what the last process knew.
+const patience = 5 * time.Second
+
 // Feed keeps a table like the host cluster.
 type Feed struct {
 	cache   cache.Cache
@@ -35,50 +41,170 @@ type Feed struct {
 	log     *slog.Logger
 	dirty   chan struct{}
 	ready   atomic.Bool
+	stale   atomic.Bool
+	keeper  *keeper
+	sources []source
 	refused map[types.NamespacedName]string
 }
 
-// New makes a feed that has not begun.
-func New(config *rest.Config, t *table.Table, log *slog.Logger) (*Feed, error) {
+// source is a kind that is watched.
+type source struct {
+	object   client.Object
+	informer cache.Informer
+	// needed kinds are waited for: without them nothing is known. The edge serves
+	// without the others, whose rights or namespace may be missing.
+	needed bool
+}
+
+// New makes a feed that has not begun. It keeps what it knows in the folder keepIn,
+// from which the next process serves while it cannot reach the API server; empty keeps
+// nothing.
+func New(config *rest.Config, t *table.Table, keepIn string, log *slog.Logger) (*Feed, error) {
 	scheme := runtime.NewScheme()
 	if err := errors.Join(v1alpha1.AddToScheme(scheme), corev1.AddToScheme(scheme), discoveryv1.AddToScheme(scheme)); err != nil {
 		return nil, err
 	}
-	c, err := cache.New(config, cache.Options{Scheme: scheme, DefaultTransform: trim})
+	c, err := cache.New(config, cache.Options{
+		Scheme: scheme, Mapper: mapper(), DefaultTransform: trim,
+		ByObject: map[client.Object]cache.ByObject{
+			&corev1.Secret{}: {Namespaces: map[string]cache.Config{v1alpha1.CertificateNamespace: {}}},
+		},
+	})
 	if err != nil {
 		return nil, fmt.Errorf("making informers: %w", err)
 	}
-	return &Feed{cache: c, table: t, log: log, dirty: make(chan struct{}, 1)}, nil
+	return &Feed{
+		cache: c, table: t, log: log, dirty: make(chan struct{}, 1), keeper: newKeeper(keepIn, log),
+		sources: []source{
+			{object: &v1alpha1.Route{}, needed: true},
+			{object: &v1alpha1.VirtualCluster{}, needed: true},
+			{object: &corev1.Service{}, needed: true},
+			{object: &discoveryv1.EndpointSlice{}, needed: true},
+			{object: &v1alpha1.Domain{}},
+			{object: &v1alpha1.DomainClaim{}},
+			{object: &v1alpha1.Certificate{}},
+			{object: &corev1.Secret{}},
+		},
+	}, nil
+}
+
+// mapper knows the kinds beforehand: asking the API server for them would fail a start
+// while it is away.
+func mapper() meta.RESTMapper {
+	m := meta.NewDefaultRESTMapper(nil)
+	for _, kind := range []string{"Route", "VirtualCluster", "Domain", "DomainClaim", "Certificate"} {
+		scope := meta.RESTScopeNamespace
+		if kind == "VirtualCluster" || kind == "DomainClaim" {
+			scope = meta.RESTScopeRoot
+		}
+		m.Add(v1alpha1.GroupVersion.WithKind(kind), scope)
+	}
+	m.Add(corev1.SchemeGroupVersion.WithKind("Service"), meta.RESTScopeNamespace)
+	m.Add(corev1.SchemeGroupVersion.WithKind("Secret"), meta.RESTScopeNamespace)
+	// A cache of certain namespaces asks for the list's kind too.
+	m.Add(corev1.SchemeGroupVersion.WithKind("SecretList"), meta.RESTScopeNamespace)
+	m.Add(discoveryv1.SchemeGroupVersion.WithKind("EndpointSlice"), meta.RESTScopeNamespace)
+	return m
 }
 
 // Ready reports whether the table has been filled once.
 func (f *Feed) Ready() bool { return f.ready.Load() }
 
+// Stale reports whether the table is the last process's, because the API server could
+// not be reached since the start.
+func (f *Feed) Stale() bool { return f.stale.Load() }
+
 // Run watches until ctx ends.
 func (f *Feed) Run(ctx context.Context) error {
-	watched := []client.Object{&v1alpha1.Route{}, &v1alpha1.VirtualCluster{}, &corev1.Service{}, &discoveryv1.EndpointSlice{}}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return f.cache.Start(ctx) })
-	group.Go(func() error {
-		for _, object := range watched {
-			informer, err := f.cache.GetInformer(ctx, object)
-			if err != nil {
-				return ended(ctx, fmt.Errorf("watching %T: %w", object, err))
-			}
-			if _, err := informer.AddEventHandler(f.events()); err != nil {
-				return fmt.Errorf("watching %T: %w", object, err)
-			}
-		}
-		if !f.cache.WaitForCacheSync(ctx) {
-			return nil
-		}
-		if err := f.fill(ctx); err != nil {
-			return ended(ctx, err)
-		}
-		f.ready.Store(true)
-		return f.follow(ctx)
-	})
+	group.Go(func() error { return f.watch(ctx) })
 	return group.Wait()
+}
+
+func (f *Feed) watch(ctx context.Context) error {
+	for i := range f.sources {
+		s := &f.sources[i]
+		var err error
+		if s.informer, err = f.cache.GetInformer(ctx, s.object, cache.BlockUntilSynced(false)); err != nil {
+			return ended(ctx, fmt.Errorf("watching %T: %w", s.object, err))
+		}
+		if _, err := s.informer.AddEventHandler(f.events()); err != nil {
+			return fmt.Errorf("watching %T: %w", s.object, err)
+		}
+	}
+	if !f.begin(ctx) {
+		return nil
+	}
+	if err := f.fill(ctx); err != nil {
+		return ended(ctx, err)
+	}
+	f.stale.Store(false)
+	f.ready.Store(true)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return f.follow(ctx) })
+	group.Go(func() error { return f.late(ctx) })
+	group.Go(func() error { f.keeper.run(ctx); return nil })
+	return group.Wait()
+}
+
+// begin waits for what is needed without limit and for the rest with patience. When the
+// API server keeps silent the table is filled with what the last process knew. It is
+// false when ctx ended first.
+func (f *Feed) begin(ctx context.Context) bool {
+	all, needed := f.synced(false), f.synced(true)
+	wait(ctx, all)
+	if !holds(needed) {
+		f.serveKept()
+		if !toolscache.WaitForCacheSync(ctx.Done(), needed...) {
+			return false
+		}
+		wait(ctx, all)
+	}
+	return ctx.Err() == nil
+}
+
+// wait is over when informers have seen all there is, or with patience.
+func wait(ctx context.Context, informers []toolscache.InformerSynced) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	toolscache.WaitForCacheSync(ctx.Done(), informers...)
+}
+
+// serveKept fills the table with what the last process knew, if that is fresh enough.
+func (f *Feed) serveKept() {
+	sources, err := f.keeper.load()
+	if err != nil {
+		f.log.Warn("the API server does not answer and nothing is known", "error", err)
+		return
+	}
+	f.table.Replace(sources)
+	f.stale.Store(true)
+	f.ready.Store(true)
+	f.log.Warn("the API server does not answer: serving what the last process knew", "routes", len(sources.Routes))
+}
+
+// late waits for what was not there at the start, then has the table filled again.
+func (f *Feed) late(ctx context.Context) error {
+	if all := f.synced(false); !holds(all) && toolscache.WaitForCacheSync(ctx.Done(), all...) {
+		f.mark()
+	}
+	return nil
+}
+
+// synced are the tests whether informers have seen all there is.
+func (f *Feed) synced(neededOnly bool) []toolscache.InformerSynced {
+	var tests []toolscache.InformerSynced
+	for _, s := range f.sources {
+		if s.needed || !neededOnly {
+			tests = append(tests, s.informer.HasSynced)
+		}
+	}
+	return tests
+}
+
+func holds(tests []toolscache.InformerSynced) bool {
+	return !slices.ContainsFunc(tests, func(test toolscache.InformerSynced) bool { return !test() })
 }
 
 // ended drops an error that only says that ctx is over.
@@ -92,12 +218,8 @@ func ended(ctx context.Context, err error) error {
 // events marks the table dirty for everything that could change it.
 func (f *Feed) events() toolscache.ResourceEventHandler {
 	mark := func(object any) {
-		if !relevant(object) {
-			return
-		}
-		select {
-		case f.dirty <- struct{}{}:
-		default:
+		if relevant(object) {
+			f.mark()
 		}
 	}
 	return toolscache.ResourceEventHandlerFuncs{
@@ -107,6 +229,13 @@ func (f *Feed) events() toolscache.ResourceEventHandler {
 				mark(after)
 			}
 		},
+	}
+}
+
+func (f *Feed) mark() {
+	select {
+	case f.dirty <- struct{}{}:
+	default:
 	}
 }
 
@@ -160,27 +289,49 @@ func (f *Feed) follow(ctx context.Context) error {
 // fill replaces the table by what the informers hold. Nothing of theirs is written to,
 // so nothing is copied.
 func (f *Feed) fill(ctx context.Context) error {
-	var (
-		routes   v1alpha1.RouteList
-		clusters v1alpha1.VirtualClusterList
-		services corev1.ServiceList
-		slices   discoveryv1.EndpointSliceList
-	)
-	for _, list := range []client.ObjectList{&routes, &clusters, &services, &slices} {
-		if err := f.cache.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
-			return fmt.Errorf("reading %T: %w", list, err)
+	sources, err := f.read(ctx)
+	if err != nil {
+		return err
+	}
+	f.keeper.offer(sources)
+	snapshot := f.table.Replace(sources)
+	refused := maps.Clone(snapshot.Refused)
+	maps.Copy(refused, snapshot.RefusedDomains)
+	for name, reason := range refused {
+		if f.refused[name] != reason {
+			f.log.Warn("a route or domain is not served", "name", name.String(), "reason", reason)
 		}
 	}
-	snapshot := f.table.Replace(table.Sources{
-		Routes: routes.Items, VirtualClusters: clusters.Items, Services: services.Items, EndpointSlices: slices.Items,
-	})
-	for route, reason := range snapshot.Refused {
-		if f.refused[route] != reason {
-			f.log.Warn("a route is not served", "route", route.String(), "reason", reason)
-		}
-	}
-	f.refused = snapshot.Refused
+	f.refused = refused
 	return nil
+}
+
+// read lists what the informers hold. One that has not seen all there is gives nothing:
+// half of the claims could give a host to the wrong tenant.
+func (f *Feed) read(ctx context.Context) (table.Sources, error) {
+	var (
+		routes       v1alpha1.RouteList
+		clusters     v1alpha1.VirtualClusterList
+		services     corev1.ServiceList
+		slices       discoveryv1.EndpointSliceList
+		domains      v1alpha1.DomainList
+		claims       v1alpha1.DomainClaimList
+		certificates v1alpha1.CertificateList
+		secrets      corev1.SecretList
+	)
+	lists := []client.ObjectList{&routes, &clusters, &services, &slices, &domains, &claims, &certificates, &secrets}
+	for i, list := range lists {
+		if !f.sources[i].informer.HasSynced() {
+			continue
+		}
+		if err := f.cache.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
+			return table.Sources{}, fmt.Errorf("reading %T: %w", list, err)
+		}
+	}
+	return table.Sources{
+		Routes: routes.Items, VirtualClusters: clusters.Items, Services: services.Items, EndpointSlices: slices.Items,
+		Domains: domains.Items, DomainClaims: claims.Items, Certificates: certificates.Items, Secrets: secrets.Items,
+	}, nil
 }
 
 // trim drops what the table never reads, which is most of an object.

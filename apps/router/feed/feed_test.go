@@ -30,22 +30,29 @@ const patience = 30 * time.Second
 // run follows a cluster into a fresh table until the test ends.
 func run(t *testing.T, config *rest.Config) *table.Table {
 	t.Helper()
+	tbl, f, stop := runIn(t, config, t.TempDir(), slog.New(slog.DiscardHandler))
+	t.Cleanup(stop)
+	eventually(t, "the table is filled", f.Ready)
+	return tbl
+}
+
+// runIn follows a cluster, keeping what it knows in a folder, until it is stopped.
+func runIn(t *testing.T, config *rest.Config, dir string, log *slog.Logger) (*table.Table, *feed.Feed, func()) {
+	t.Helper()
 	tbl := table.New(table.Config{Domain: tabletest.Domain, Platform: "10.0.0.9:8080"})
-	f, err := feed.New(config, tbl, slog.New(slog.DiscardHandler))
+	f, err := feed.New(config, tbl, dir, log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- f.Run(ctx) }()
-	t.Cleanup(func() {
+	return tbl, f, func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("the feed ended with %v", err)
 		}
-	})
-	eventually(t, "the table is filled", f.Ready)
-	return tbl
+	}
 }
 
 func eventually(t *testing.T, what string, holds func() bool) {

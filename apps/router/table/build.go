@@ -3,8 +3,10 @@ package table
 import (
 	"cmp"
 	"crypto/x509"
+	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -35,6 +37,11 @@ type Sources struct {
 	VirtualClusters []v1alpha1.VirtualCluster
 	Services        []corev1.Service
 	EndpointSlices  []discoveryv1.EndpointSlice
+	Domains         []v1alpha1.Domain
+	DomainClaims    []v1alpha1.DomainClaim
+	// Certificates and Secrets, the pairs of the former, are those of CertificateNamespace.
+	Certificates []v1alpha1.Certificate
+	Secrets      []corev1.Secret
 }
 
 // build holds what one Replace works with.
@@ -46,8 +53,27 @@ type build struct {
 	endpoints map[string]*Endpoint
 	roots     map[string]*Cluster
 
+	// routes are the targets of the routes that are served; owners are the tenants that
+	// have a cluster.
+	routes map[types.NamespacedName]routed
+	owners map[owner]struct{}
+
 	oldEndpoints map[string]*Endpoint
 	oldRoots     map[string]*Cluster
+}
+
+// routed is a target, the protocol it is served by and whose cluster it leads to.
+type routed struct {
+	target   *Target
+	protocol v1alpha1.Protocol
+	owner    owner
+}
+
+// owner is a tenant: by name and UID, because one of the same name that is made later
+// is another.
+type owner struct {
+	name string
+	uid  types.UID
 }
 
 // Replace makes the next snapshot from the sources and swaps it in. Endpoints and
@@ -59,15 +85,22 @@ func (t *Table) Replace(sources Sources) *Snapshot {
 	b := &build{
 		config: t.config,
 		snapshot: &Snapshot{
-			http:    make(map[string]*Target, len(sources.Routes)+len(sources.VirtualClusters)+2),
-			tcp:     make(map[string]*Target),
-			tenants: make(map[string]struct{}),
-			Refused: make(map[types.NamespacedName]string),
+			http: hosts{
+				exact:    make(map[string]*Target, len(sources.Routes)+len(sources.Domains)+len(sources.VirtualClusters)+2),
+				wildcard: make(map[string]*Target),
+			},
+			tcp:            hosts{exact: make(map[string]*Target), wildcard: make(map[string]*Target)},
+			challenges:     challenges(sources.Certificates),
+			tenants:        make(map[string]struct{}),
+			Refused:        make(map[types.NamespacedName]string),
+			RefusedDomains: make(map[types.NamespacedName]string),
 		},
 		clusters:     make(map[string]*v1alpha1.VirtualCluster, len(sources.VirtualClusters)),
 		backends:     newBackends(sources.Services, sources.EndpointSlices),
 		endpoints:    make(map[string]*Endpoint, len(t.endpoints)),
 		roots:        make(map[string]*Cluster, len(t.clusters)),
+		routes:       make(map[types.NamespacedName]routed, len(sources.Routes)),
+		owners:       make(map[owner]struct{}, len(sources.VirtualClusters)),
 		oldEndpoints: t.endpoints,
 		oldRoots:     t.clusters,
 	}
@@ -80,6 +113,8 @@ func (t *Table) Replace(sources Sources) *Snapshot {
 			b.snapshot.Refused[types.NamespacedName{Namespace: route.Namespace, Name: route.Name}] = reason
 		}
 	}
+	b.domains(sources.Domains, sources.DomainClaims)
+	b.snapshot.pairs, t.parsed = newPairs(sources.Secrets, t.parsed)
 	t.endpoints, t.clusters = b.endpoints, b.roots
 	t.current.Store(b.snapshot)
 	return b.snapshot
@@ -106,7 +141,7 @@ func (b *build) platform() {
 		if b.config.Platform != "" {
 			target.Endpoints = []*Endpoint{b.endpoint(b.config.Platform)}
 		}
-		b.snapshot.http[target.Host] = target
+		b.snapshot.http.exact[target.Host] = target
 	}
 }
 
@@ -117,6 +152,9 @@ func (b *build) cluster(vc *v1alpha1.VirtualCluster) {
 		return
 	}
 	b.clusters[vc.Name] = vc
+	if vc.Spec.ClaimRef != nil {
+		b.owners[ownerOf(vc.Spec.ClaimRef)] = struct{}{}
+	}
 	if vc.Spec.ClaimRef == nil || vc.Status.Endpoint == "" || len(vc.Status.CABundle) == 0 {
 		return
 	}
@@ -125,7 +163,7 @@ func (b *build) cluster(vc *v1alpha1.VirtualCluster) {
 		return
 	}
 	host := vc.Name + "." + kubernetesLabel + "." + b.config.Domain
-	b.snapshot.http[host] = &Target{
+	b.snapshot.http.exact[host] = &Target{
 		Host: host, Class: ClassKubernetes, Tenant: vc.Spec.ClaimRef.Name,
 		Endpoints: []*Endpoint{b.endpoint(cluster.Address)}, Cluster: cluster,
 	}
@@ -169,24 +207,50 @@ func (b *build) route(route *v1alpha1.Route) string {
 	if b.taken(host) {
 		return RefusedTaken
 	}
-	target := &Target{Host: host, Class: ClassApp, Tenant: tenant, Maintenance: route.Spec.Edge.Maintenance}
+	target := &Target{
+		Host: host, Class: ClassApp, Tenant: tenant, App: route.Spec.App, Component: route.Spec.Component,
+		Settings: settings(route.Spec.Edge),
+	}
 	for _, address := range b.backends.addresses(route.Spec.Backend) {
 		target.Endpoints = append(target.Endpoints, b.endpoint(address))
 	}
-	if route.Spec.Protocol == v1alpha1.ProtocolTCP {
-		b.snapshot.tcp[host] = target
-	} else {
-		b.snapshot.http[host] = target
-	}
+	b.over(route.Spec.Protocol).exact[host] = target
 	b.snapshot.tenants[tenant] = struct{}{}
+	b.routes[types.NamespacedName{Namespace: route.Namespace, Name: route.Name}] = routed{
+		target: target, protocol: route.Spec.Protocol, owner: ownerOf(vc.Spec.ClaimRef),
+	}
 	return ""
+}
+
+func ownerOf(ref *v1alpha1.ClaimRef) owner { return owner{name: ref.Name, uid: ref.UID} }
+
+// over are the hosts served by a protocol.
+func (b *build) over(protocol v1alpha1.Protocol) hosts {
+	if protocol == v1alpha1.ProtocolTCP {
+		return b.snapshot.tcp
+	}
+	return b.snapshot.http
+}
+
+// settings reads an app's wishes. A network that cannot be read lets nobody in.
+func settings(edge v1alpha1.EdgeSettings) Settings {
+	s := Settings{
+		Maintenance: edge.Maintenance, Message: edge.MaintenanceMessage, Restricted: len(edge.AllowedCIDRs) > 0,
+		MaxBody: int64(edge.MaxBodyMiB) << 20, AnswerTimeout: time.Duration(edge.AnswerTimeoutSeconds) * time.Second,
+	}
+	for _, cidr := range edge.AllowedCIDRs {
+		if network, err := netip.ParsePrefix(cidr); err == nil {
+			s.Allowed = append(s.Allowed, network)
+		}
+	}
+	return s
 }
 
 // taken reports whether a host has an owner, over either protocol: a name that means
 // one thing to a browser and another to a database client helps nobody.
 func (b *build) taken(host string) bool {
-	_, overHTTP := b.snapshot.http[host]
-	_, overTCP := b.snapshot.tcp[host]
+	_, overHTTP := b.snapshot.http.exact[host]
+	_, overTCP := b.snapshot.tcp.exact[host]
 	return overHTTP || overTCP
 }
 

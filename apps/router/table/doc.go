@@ -9,6 +9,8 @@
 //   - A route is served only if everything about it agrees: its namespace names the
 //     tenant, the virtual cluster it points at is claimed by that tenant, and its host
 //     lies under the tenant's suffix. Anything else is left out, with a reason.
+//   - A domain of a tenant's own is served only if it is proven and the one claim for its
+//     host names this tenant and this very Domain; no host of the platform is anybody's.
 //   - Static hosts of the platform win over every route.
 //   - An endpoint is used only if the host cluster's own controller made it for a
 //     service with a selector: what a tenant writes about addresses is never dialled.

@@ -2,11 +2,15 @@ package table
 
 import (
 	"crypto/x509"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/berth-dev/berth/api/v1alpha1"
 )
 
 // Class says what kind of thing a host stands for; requests are counted by it.
@@ -33,14 +37,47 @@ type Target struct {
 	Class Class
 	// Tenant the host belongs to, empty for the platform's own.
 	Tenant string
-	// Maintenance asks for a 503 in place of the app.
-	Maintenance bool
+	// App and Component are whose host it is, for ClassApp.
+	App, Component string
+	// Redirect is the host that requests are sent to instead; then nothing below is set.
+	Redirect string
+	// Settings are the app's for the edge.
+	Settings
 	// Endpoints to choose from, sorted by address; empty means nothing is ready.
 	Endpoints []*Endpoint
 	// Cluster is set for ClassKubernetes: how to verify the API server.
 	Cluster *Cluster
 
 	next atomic.Uint32
+}
+
+// Settings are what an app's owner wants of the edge.
+type Settings struct {
+	// Maintenance asks for a 503 in place of the app, with a message if there is one.
+	Maintenance bool
+	Message     string
+	// Restricted lets only the Allowed networks through.
+	Restricted bool
+	Allowed    []netip.Prefix
+	// MaxBody bounds a request's body in bytes; 0 leaves it unbounded.
+	MaxBody int64
+	// AnswerTimeout is how long an app may take until its answer begins; 0 means the
+	// edge's own limit.
+	AnswerTimeout time.Duration
+}
+
+// Allows reports whether a client address is let through.
+func (s *Settings) Allows(client netip.Addr) bool {
+	if !s.Restricted {
+		return true
+	}
+	client = client.Unmap()
+	for _, network := range s.Allowed {
+		if network.Contains(client) {
+			return true
+		}
+	}
+	return false
 }
 
 // Cluster is how to verify a tenant's API server.
@@ -65,24 +102,55 @@ type Config struct {
 
 // Snapshot is one state of the table. It never changes.
 type Snapshot struct {
-	http    map[string]*Target
-	tcp     map[string]*Target
-	tenants map[string]struct{}
-	// Refused says why a route is not served.
-	Refused map[types.NamespacedName]string
+	http       hosts
+	tcp        hosts
+	pairs      pairs
+	challenges map[string]v1alpha1.HTTPChallenge
+	tenants    map[string]struct{}
+	// Refused says why a route is not served, RefusedDomains why a domain is not.
+	Refused        map[types.NamespacedName]string
+	RefusedDomains map[types.NamespacedName]string
 }
 
-// Size is how many hosts, TCP hosts, endpoints and refused routes a snapshot has.
+// hosts are targets by host, and by what follows the * of a wildcard and its dot. Two
+// maps, so that looking up a host makes no string.
+type hosts struct {
+	exact    map[string]*Target
+	wildcard map[string]*Target
+}
+
+// find is the target of a host: its own, else that of the wildcard over it.
+func (h hosts) find(host, domain string) (*Target, bool) {
+	target, ok := h.exact[host]
+	if !ok && host != domain {
+		target, ok = h.wildcard[parent(host)]
+	}
+	return target, ok
+}
+
+// Size is how many hosts, TCP hosts, endpoints and certificates a snapshot has, and why
+// how many routes and domains are refused.
 type Size struct {
-	Hosts, TCPHosts, Endpoints, Refused int
+	Hosts, TCPHosts, Endpoints, Certificates int
+	Refused                                  map[string]int
 }
 
 // Size counts what the snapshot holds.
 func (s *Snapshot) Size() Size {
-	size := Size{Hosts: len(s.http), TCPHosts: len(s.tcp), Refused: len(s.Refused)}
-	for _, hosts := range []map[string]*Target{s.http, s.tcp} {
-		for _, t := range hosts {
+	size := Size{
+		Hosts:        len(s.http.exact) + len(s.http.wildcard),
+		TCPHosts:     len(s.tcp.exact) + len(s.tcp.wildcard),
+		Certificates: len(s.pairs.exact) + len(s.pairs.wildcard),
+		Refused:      make(map[string]int),
+	}
+	for _, targets := range []map[string]*Target{s.http.exact, s.http.wildcard, s.tcp.exact, s.tcp.wildcard} {
+		for _, t := range targets {
 			size.Endpoints += len(t.Endpoints)
+		}
+	}
+	for _, refused := range []map[types.NamespacedName]string{s.Refused, s.RefusedDomains} {
+		for _, reason := range refused {
+			size.Refused[reason]++
 		}
 	}
 	return size
@@ -97,6 +165,7 @@ type Table struct {
 	mu        sync.Mutex
 	endpoints map[string]*Endpoint
 	clusters  map[string]*Cluster
+	parsed    map[string]*pair
 }
 
 // New is a table that knows the platform's own hosts and nothing else.
@@ -114,20 +183,24 @@ func (t *Table) Snapshot() *Snapshot { return t.current.Load() }
 
 // Lookup finds where requests for a host go. The host must be in the form of ParseHost.
 func (t *Table) Lookup(host string) (*Target, bool) {
-	target, ok := t.current.Load().http[host]
-	return target, ok
+	return t.current.Load().http.find(host, t.config.Domain)
 }
 
 // LookupTCP finds where a stream for a server name goes.
 func (t *Table) LookupTCP(host string) (*Target, bool) {
-	target, ok := t.current.Load().tcp[host]
-	return target, ok
+	return t.current.Load().tcp.find(host, t.config.Domain)
 }
 
-// CertificateName is the name of the certificate to show for a TLS server name, empty
-// when there is none. One wildcard serves all of a tenant's hosts, so there are at most
-// as many certificates as tenants with routes, deeper hosts with a route of their own,
-// and two for the platform; made-up names cannot add any.
+// Challenge is what to answer an authority that looks for a token on a host.
+func (t *Table) Challenge(host, token string) (keyAuthorization string, ok bool) {
+	challenge, ok := t.current.Load().challenges[host]
+	return challenge.KeyAuthorization, ok && challenge.Token == token
+}
+
+// CertificateName is the name that a certificate of our own has for a TLS server name,
+// empty when there is to be no handshake. One wildcard serves all of a tenant's hosts, so
+// there are at most as many certificates as tenants with routes, domains and deeper hosts
+// that are served, and two for the platform; made-up names cannot add any.
 func (t *Table) CertificateName(serverName string) string {
 	host, ok := ParseHost(serverName)
 	if !ok || host != strings.ToLower(strings.TrimSuffix(serverName, ".")) {
@@ -144,11 +217,15 @@ func (t *Table) CertificateName(serverName string) string {
 			return "*." + up
 		}
 	}
-	if _, ok := snapshot.http[host]; ok {
-		return host
+	for _, hosts := range []hosts{snapshot.http, snapshot.tcp} {
+		if _, ok := hosts.exact[host]; ok {
+			return host
+		}
 	}
-	if _, ok := snapshot.tcp[host]; ok {
-		return host
+	for _, hosts := range []hosts{snapshot.http, snapshot.tcp} {
+		if _, ok := hosts.wildcard[up]; ok {
+			return "*." + up
+		}
 	}
 	return ""
 }

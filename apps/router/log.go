@@ -1,0 +1,43 @@
+package router
+
+import (
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/berth-dev/berth/apps/router/access"
+	"github.com/berth-dev/berth/apps/router/table"
+)
+
+// note writes an app's request into its access log. Its path is noted without the query:
+// tokens and passwords ride in that.
+func (e *Edge) note(r *http.Request, x *exchange, m *meter, target *table.Target) {
+	if e.config.Access == nil || target == nil || target.Class != table.ClassApp {
+		return
+	}
+	e.config.Access.Note(access.Line{
+		Time: x.started, Tenant: target.Tenant, App: target.App, Component: target.Component,
+		Host: x.host, Method: r.Method, Path: x.path, Status: m.code(), Bytes: m.sent(),
+		DurationMS: milliseconds(now().Sub(x.started)), ConnectMS: milliseconds(x.connect),
+		RequestID: x.id, Client: peer(r).String(), Protocol: r.Proto, UserAgent: r.UserAgent(),
+	})
+}
+
+func milliseconds(d time.Duration) float64 {
+	return float64(d.Microseconds()) / 1000
+}
+
+// peer is the address a request's connection comes from, or the one that a load balancer
+// we trust said it comes from.
+func peer(r *http.Request) netip.Addr {
+	return addressOf(r.RemoteAddr)
+}
+
+// addressOf is the address of a host:port, invalid if it has none.
+func addressOf(hostPort string) netip.Addr {
+	at, err := netip.ParseAddrPort(hostPort)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return at.Addr().Unmap().WithZone("")
+}
