@@ -120,6 +120,42 @@ func TestScale(t *testing.T) {
 	}
 }
 
+func TestAComponentIsRestartedByItselfOrWithTheApp(t *testing.T) {
+	early := metav1.NewTime(time.Date(2026, 1, 1, 1, 0, 0, 0, time.UTC))
+	late := metav1.NewTime(early.Add(time.Hour))
+	tests := map[string]struct{ app, own, want *metav1.Time }{
+		"never":                         {nil, nil, nil},
+		"with the app":                  {&early, nil, &early},
+		"by itself":                     {nil, &early, &early},
+		"the later wish counts":         {&early, &late, &late},
+		"the app's, if that came later": {&late, &early, &late},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			entry := v1alpha1.ComponentFormation{Name: "ui", Count: 1, OCUs: 1, RestartedAt: test.own}
+			app := sized(newApp("shop", component("ui"), component("db")), entry)
+			app.Spec.RestartedAt = test.app
+			if got := apps.RestartedAt(app, entry); !got.Equal(test.want) {
+				t.Errorf("got %v, want %v", got, test.want)
+			}
+			if got := apps.LastRestart(app); !got.Equal(test.want) {
+				t.Errorf("the last of all: got %v, want %v", got, test.want)
+			}
+		})
+	}
+}
+
+func TestNewSizesRestartNothing(t *testing.T) {
+	at := metav1.NewTime(time.Date(2026, 1, 1, 1, 0, 0, 0, time.UTC))
+	app := sized(newApp("shop", component("ui")), v1alpha1.ComponentFormation{Name: "ui", Count: 1, OCUs: 1, RestartedAt: &at})
+	grantedOf(app, "ui", 1, 1)
+	app.Spec.Formation = apps.Remember([]v1alpha1.ComponentFormation{{Name: "ui", Count: 3, OCUs: 1}}, app.Spec.Formation)
+	want := []v1alpha1.ComponentFormation{{Name: "ui", Count: 1, OCUs: 1, RestartedAt: &at}}
+	if diff := cmp.Diff(want, apps.Granted(app, app.Spec.Template)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestHashTemplate(t *testing.T) {
 	a := &v1alpha1.AppTemplate{Components: []v1alpha1.Component{component("ui")}, Config: map[string]string{"A": "1", "B": "2"}}
 	same := a.DeepCopy()
@@ -151,6 +187,10 @@ func TestCheckDigestsRefusesTags(t *testing.T) {
 	template.Components[0].Image = "registry.berth.internal/acme/ui@sha256:" + "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 	if err := apps.CheckDigests(template); err != nil {
 		t.Error(err)
+	}
+	template.Components[0].Sidecars = []v1alpha1.Sidecar{{Name: "log", Image: "log:1"}}
+	if err := apps.CheckDigests(template); err == nil || errs.As(err).Field != "components.ui.sidecars.log.image" {
+		t.Errorf("a sidecar's tag gave %v", err)
 	}
 }
 

@@ -33,8 +33,13 @@ type Rollout struct {
 }
 
 // Complete says whether the component runs as it should: all its processes are of
-// this revision and available, and no older one is left.
+// this revision and available, and no older one is left. A component that runs by the
+// clock is complete once it is applied: whether its image can be fetched and its program
+// works, the first run shows.
 func (r *Rollout) Complete() bool {
+	if r.Component.Cron != nil {
+		return true
+	}
 	deployment := r.Deployment
 	if deployment == nil || deployment.Status.ObservedGeneration < deployment.Generation {
 		return false
@@ -48,10 +53,11 @@ func (r *Rollout) Complete() bool {
 // its output can be added.
 type Explanation struct {
 	v1alpha1.ReleaseFailure
-	// Pod is empty when no process is to blame. Previous asks for the output of the
-	// run before the present one.
-	Pod      string
-	Previous bool
+	// Pod is empty when no process is to blame. Container is the one of the component or of
+	// its sidecar. Previous asks for the output of the run before the present one.
+	Pod       string
+	Container string
+	Previous  bool
 }
 
 // EarlyFailure finds a trouble that waiting will not cure, or nil.
@@ -78,50 +84,53 @@ func (r *Rollout) podFailure(pod *corev1.Pod, now time.Time) *Explanation {
 		return nil
 	}
 	patient := pod.CreationTimestamp.Time.Add(patience).After(now)
-	for i := range pod.Status.ContainerStatuses {
-		status := &pod.Status.ContainerStatuses[i]
-		found := r.waiting(status, patient)
+	for _, program := range r.programs(pod) {
+		found := program.waiting(patient)
 		if found == nil {
-			found = r.ended(status)
+			found = program.ended()
 		}
-		if found != nil {
-			if found.Pod == "-" {
-				found.Pod = pod.Name
-			}
-			return found
+		if found == nil {
+			continue
 		}
+		if found.Container != "" {
+			found.Pod = pod.Name
+		}
+		if program.sidecar {
+			found.Message = fmt.Sprintf("Sidecar %s of component %s: %s", program.name, r.Component.Name, found.Message)
+		}
+		return found
 	}
 	return nil
 }
 
 // waiting explains a container that has not been created.
-func (r *Rollout) waiting(status *corev1.ContainerStatus, patient bool) *Explanation {
-	state := status.State.Waiting
+func (p *program) waiting(patient bool) *Explanation {
+	state := p.status.State.Waiting
 	if state == nil {
 		return nil
 	}
 	switch state.Reason {
 	case "InvalidImageName":
-		return r.imageNotFound(state.Message)
+		return p.imageNotFound(state.Message)
 	case "ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "RegistryUnavailable":
 		if !patient {
-			return r.imageNotFound(state.Message)
+			return p.imageNotFound(state.Message)
 		}
 	case "CreateContainerConfigError", "CreateContainerError":
 		if !patient {
 			return cannotStart(state.Message)
 		}
 	case "RunContainerError":
-		if status.RestartCount+1 >= startsThatCount {
+		if p.status.RestartCount+1 >= startsThatCount {
 			return cannotStart(state.Message)
 		}
 	}
 	return nil
 }
 
-func (r *Rollout) imageNotFound(detail string) *Explanation {
+func (p *program) imageNotFound(detail string) *Explanation {
 	return explain(v1alpha1.ReasonImageNotFound,
-		fmt.Sprintf("The image %s could not be fetched: %s.", r.Component.Image, pullFault(detail)),
+		fmt.Sprintf("The image %s could not be fetched: %s.", p.image, pullFault(detail)),
 		"Check the image's name and tag, that it was pushed, and that the registry lets it be read.")
 }
 
@@ -173,7 +182,8 @@ func programOf(detail string) string {
 }
 
 // ended explains a container whose process ended too often.
-func (r *Rollout) ended(status *corev1.ContainerStatus) *Explanation {
+func (p *program) ended() *Explanation {
+	status := p.status
 	last, previous := status.State.Terminated, false
 	exits := status.RestartCount
 	switch {
@@ -190,30 +200,28 @@ func (r *Rollout) ended(status *corev1.ContainerStatus) *Explanation {
 	var found *Explanation
 	switch {
 	case last.Reason == "OOMKilled":
-		found = r.outOfMemory()
+		found = p.outOfMemory()
 	case last.Reason == "StartError" || last.Reason == "ContainerCannotRun":
 		if exits < startsThatCount {
 			return nil
 		}
 		found = cannotStart(last.Message)
 	case exits >= exitsThatCount:
-		found = r.exits(last, exits)
+		found = p.exits(last, exits)
 	default:
 		return nil
 	}
-	found.Pod, found.Previous = "-", previous
+	found.Container, found.Previous = p.name, previous
 	return found
 }
 
-func (r *Rollout) outOfMemory() *Explanation {
-	return explain(v1alpha1.ReasonOutOfMemory,
-		fmt.Sprintf("The process used more memory than the %d GiB that %s give it, and was ended.", r.Formation.OCUs, ocus(r.Formation.OCUs)),
-		fmt.Sprintf("Give it more OCUs (ocus: %d or more) or make it use less memory.", min(r.Formation.OCUs*2, MaxOCUs)))
-}
-
-func (r *Rollout) exits(last *corev1.ContainerStateTerminated, exits int32) *Explanation {
+func (p *program) exits(last *corev1.ContainerStateTerminated, exits int32) *Explanation {
 	message := fmt.Sprintf("The process started and ended %d times, the last time with %s.", exits, exitWords(last))
-	return explain(v1alpha1.ReasonProcessExits, message, exitHint(last.ExitCode))
+	hint := exitHint(last.ExitCode)
+	if p.sidecar && last.ExitCode == 0 {
+		hint = "A sidecar must keep running. Run it in the foreground."
+	}
+	return explain(v1alpha1.ReasonProcessExits, message, hint)
 }
 
 func exitWords(last *corev1.ContainerStateTerminated) string {

@@ -106,7 +106,7 @@ func (r *Rollout) notReady(pod *corev1.Pod) *Explanation {
 			continue
 		}
 		found := explain(v1alpha1.ReasonNotHealthy, r.healthWords(), r.healthHint())
-		found.Pod = pod.Name
+		found.Pod, found.Container = pod.Name, r.Component.Name
 		return found
 	}
 	return nil

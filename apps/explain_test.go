@@ -96,6 +96,74 @@ func TestTheOutputOfTheRightRunIsAskedFor(t *testing.T) {
 	}
 }
 
+// withSidecar is a rollout whose sidecar is in a state while the component waits for it.
+func withSidecar(age time.Duration, status corev1.ContainerStatus) *apps.Rollout {
+	status.Name = "log"
+	pod := process(age, waiting("PodInitializing", ""))
+	pod.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: "vcluster-rewrite-hosts"}, status}
+	r := rollout(pod)
+	r.Formation.OCUs = 2
+	r.Component.Sidecars = []v1alpha1.Sidecar{{Name: "log", Image: "registry.berth.internal/acme/log:1", Percent: 25}}
+	return r
+}
+
+func TestAFailingSidecarIsNamed(t *testing.T) {
+	const who = "Sidecar log of component ui: "
+	tests := map[string]struct {
+		status        corev1.ContainerStatus
+		reason        string
+		message, hint string
+		container     string
+	}{
+		"an image that is not there": {
+			waiting("ImagePullBackOff", "not found"), v1alpha1.ReasonImageNotFound,
+			"The image registry.berth.internal/acme/log:1 could not be fetched", "was pushed", "",
+		},
+		"one that ends": {crashed(2, 1, "Error", ""), v1alpha1.ReasonProcessExits, "The process started and ended 3 times", "end of its output", "log"},
+		"one that finishes": {
+			crashed(2, 0, "Completed", ""), v1alpha1.ReasonProcessExits, "finished without an error", "A sidecar must keep running", "log",
+		},
+		"one that needs more memory": {
+			crashed(0, 137, "OOMKilled", ""), v1alpha1.ReasonOutOfMemory, "more memory than the 512 MiB, 25 percent of the memory, that 2 OCUs give it", "larger percent", "log",
+		},
+		"one that cannot start": {
+			waiting("CreateContainerConfigError", "container has runAsNonRoot and image will run as root"), v1alpha1.ReasonCannotStart, "wants to run as root", "USER", "",
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			found := withSidecar(time.Minute, test.status).EarlyFailure(now)
+			if found == nil {
+				t.Fatal("no failure was seen")
+			}
+			if found.Reason != test.reason || !strings.HasPrefix(found.Message, who) || !strings.Contains(found.Message, test.message) || !strings.Contains(found.Hint, test.hint) {
+				t.Errorf("got %s: %s %s", found.Reason, found.Message, found.Hint)
+			}
+			if found.Component != "ui" || found.Container != test.container {
+				t.Errorf("the output is looked for in %q of %q", found.Container, found.Component)
+			}
+		})
+	}
+	if found := withSidecar(time.Minute, corev1.ContainerStatus{Started: new(true)}).EarlyFailure(now); found != nil {
+		t.Errorf("a sidecar that runs gave %+v", found)
+	}
+}
+
+func TestBesideSidecarsAProcessHasTheRestOfTheMemory(t *testing.T) {
+	r := rollout(process(time.Minute, crashed(0, 137, "OOMKilled", "")))
+	r.Component.Sidecars = []v1alpha1.Sidecar{{Name: "log", Image: "log:1"}}
+	if found := r.EarlyFailure(now); found == nil || !strings.Contains(found.Message, "the 921 MiB, 90 percent of the memory, that 1 OCU give") || found.Container != "ui" {
+		t.Errorf("got %+v", found)
+	}
+}
+
+func TestAComponentThatRunsByTheClockIsCompleteOnceApplied(t *testing.T) {
+	r := &apps.Rollout{Component: nightly()}
+	if !r.Complete() {
+		t.Error("it is waited for")
+	}
+}
+
 func TestTimedOut(t *testing.T) {
 	running := corev1.ContainerStatus{State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}
 	pending := process(time.Minute, corev1.ContainerStatus{})

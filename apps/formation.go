@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/berth-dev/berth/api/v1alpha1"
 	"github.com/berth-dev/berth/internal/errs"
 	"github.com/berth-dev/berth/tenancy"
@@ -23,11 +25,15 @@ func Formation(template *v1alpha1.AppTemplate, formation []v1alpha1.ComponentFor
 }
 
 // Granted is the formation that may run now: what the app's status says was
-// granted; for a component it does not mention, what the app asks for.
+// granted; for a component it does not mention, what the app asks for. The wish to
+// restart needs no grant.
 func Granted(app *v1alpha1.App, template *v1alpha1.AppTemplate) []v1alpha1.ComponentFormation {
 	known := slices.Clone(app.Spec.Formation)
 	for _, status := range app.Status.Components {
 		granted := v1alpha1.ComponentFormation{Name: status.Name, Count: status.Desired, OCUs: status.OCUs}
+		if asked, found := entryOf(app.Spec.Formation, status.Name); found {
+			granted.RestartedAt = asked.RestartedAt
+		}
 		known = append(slices.DeleteFunc(known, func(asked v1alpha1.ComponentFormation) bool { return asked.Name == granted.Name }), granted)
 	}
 	return Formation(template, known)
@@ -98,11 +104,38 @@ func RollBack(app *v1alpha1.App, to *v1alpha1.Release) {
 	app.Spec.Reason = fmt.Sprintf("rolled back to v%d", to.Spec.Version)
 }
 
+// RestartedAt is when a component was last told to restart, by itself or with the whole
+// app; nil if it never was.
+func RestartedAt(app *v1alpha1.App, entry v1alpha1.ComponentFormation) *metav1.Time {
+	if entry.RestartedAt == nil || app.Spec.RestartedAt != nil && entry.RestartedAt.Before(app.Spec.RestartedAt) {
+		return app.Spec.RestartedAt
+	}
+	return entry.RestartedAt
+}
+
+// LastRestart is when the app or any of its components was last told to restart; nil if
+// none ever was.
+func LastRestart(app *v1alpha1.App) *metav1.Time {
+	last := app.Spec.RestartedAt
+	for _, entry := range app.Spec.Formation {
+		if at := RestartedAt(app, entry); last == nil || last.Before(at) {
+			last = at
+		}
+	}
+	return last
+}
+
 // Remember adds to a new formation the entries of an old one for components that
-// the new one does not mention, so that a component that comes back has its size.
+// the new one does not mention, so that a component that comes back has its size. What
+// was restarted stays so: a size that is written anew restarts nothing.
 func Remember(formation, old []v1alpha1.ComponentFormation) []v1alpha1.ComponentFormation {
 	const most = 20 // as many as the kind takes
 	all := slices.Clone(formation)
+	for i := range all {
+		if entry, found := entryOf(old, all[i].Name); found && all[i].RestartedAt == nil {
+			all[i].RestartedAt = entry.RestartedAt
+		}
+	}
 	for _, entry := range old {
 		if _, found := entryOf(all, entry.Name); !found && len(all) < most {
 			all = append(all, entry)

@@ -56,6 +56,19 @@ func ComponentNames(template *v1alpha1.AppTemplate) []string {
 	return names
 }
 
+// ComponentOf finds a component of a template, which may be nil.
+func ComponentOf(template *v1alpha1.AppTemplate, name string) (*v1alpha1.Component, bool) {
+	if template == nil {
+		return nil, false
+	}
+	for i := range template.Components {
+		if template.Components[i].Name == name {
+			return &template.Components[i], true
+		}
+	}
+	return nil, false
+}
+
 // UnknownComponent refuses a component that the app does not have. The field is what
 // the person named it in.
 func UnknownComponent(field string, app *v1alpha1.App, component string) error {

@@ -25,13 +25,25 @@ func HashTemplate(template *v1alpha1.AppTemplate) string {
 // tag may mean something else tomorrow and a release must not.
 func CheckDigests(template *v1alpha1.AppTemplate) error {
 	for _, component := range template.Components {
-		if !byDigest.MatchString(component.Image) {
-			return errs.New(errs.Invalid, "components."+component.Name+".image",
-				fmt.Sprintf("the image %q is not named by its digest", component.Image),
-				"deploy through the command line or the API, which look the digest up")
+		field := "components." + component.Name
+		if err := checkDigest(field+".image", component.Image); err != nil {
+			return err
+		}
+		for _, sidecar := range component.Sidecars {
+			if err := checkDigest(field+".sidecars."+sidecar.Name+".image", sidecar.Image); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+func checkDigest(field, image string) error {
+	if byDigest.MatchString(image) {
+		return nil
+	}
+	return errs.New(errs.Invalid, field, fmt.Sprintf("the image %q is not named by its digest", image),
+		"deploy through the command line or the API, which look the digest up")
 }
 
 // ReleaseName is the name of an app's release.

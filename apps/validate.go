@@ -42,6 +42,8 @@ func Validate(app *v1alpha1.App, in Surroundings) error {
 		v.faults = append(v.faults, err)
 	}
 	v.formation(app)
+	v.labels(app.Spec.Labels)
+	v.edge(app.Spec.Edge)
 	if app.Spec.Template != nil {
 		v.template(app.Spec.Template)
 		v.hosts(app, in)
@@ -138,18 +140,28 @@ func (v *validation) template(template *v1alpha1.AppTemplate) {
 }
 
 func (v *validation) component(field string, component v1alpha1.Component) {
-	if image := component.Image; image == "" || strings.ContainsAny(image, " \t\r\n") {
-		v.invalid(field+".image", "name an image, such as registry.berth.internal/acme/ui:1", "%q is not an image", image)
-	}
+	v.image(field+".image", component.Image)
+	v.command(field+".command", component.Command)
 	if component.User != nil && (*component.User < 1 || *component.User > 65535) {
 		v.invalid(field+".user", "choose a number from 1 to 65535, as in the image's USER line", "a process cannot run as user %d", *component.User)
-	}
-	if len(component.Command) > maxCommand {
-		v.invalid(field+".command", fmt.Sprintf("keep to %d, or put them into a script", maxCommand), "the command has %d parts", len(component.Command))
 	}
 	v.ports(field+".ports", component.Ports)
 	v.health(field+".health", component)
 	v.volumes(field+".volumes", component.Volumes)
+	v.cron(field+".cron", component)
+	v.sidecars(field+".sidecars", component)
+}
+
+func (v *validation) image(field, image string) {
+	if image == "" || strings.ContainsAny(image, " \t\r\n") {
+		v.invalid(field, "name an image, such as registry.berth.internal/acme/ui:1", "%q is not an image", image)
+	}
+}
+
+func (v *validation) command(field string, command []string) {
+	if len(command) > maxCommand {
+		v.invalid(field, fmt.Sprintf("keep to %d, or put them into a script", maxCommand), "the command has %d parts", len(command))
+	}
 }
 
 func (v *validation) ports(field string, ports []v1alpha1.Port) {

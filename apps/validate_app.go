@@ -9,13 +9,16 @@ import (
 )
 
 // hosts checks what can only be seen with the whole app and its neighbours: the
-// rule that ties volumes to the formation, and the host names.
+// rules that tie volumes and clocks to the formation, and the host names.
 func (v *validation) hosts(app *v1alpha1.App, in Surroundings) {
 	formation := Formation(app.Spec.Template, app.Spec.Formation)
 	for i, component := range app.Spec.Template.Components {
 		if len(component.Volumes) > 0 && formation[i].Count > 1 {
 			v.invalid("components."+component.Name+".count", "set count to 1, or take the volume out",
 				"a component with a volume runs at most one process")
+		}
+		if component.Cron != nil && formation[i].Count > 1 {
+			v.invalid("components."+component.Name+".count", "set count to 1, or to 0 to leave its runs out", "a cron component runs once at a time")
 		}
 	}
 	seen := map[string]string{}

@@ -82,6 +82,10 @@ func flatten(app *v1alpha1.App) *flat {
 	for _, key := range slices.Sorted(maps.Keys(app.Spec.Template.Config)) {
 		f.add("config."+key, fmt.Sprintf("%q", app.Spec.Template.Config[key]))
 	}
+	for _, key := range slices.Sorted(maps.Keys(app.Spec.Labels)) {
+		f.add("labels."+key, fmt.Sprintf("%q", app.Spec.Labels[key]))
+	}
+	f.edge(app.Spec.Edge)
 	f.add("deployTimeoutSeconds", fmt.Sprint(cmp.Or(app.Spec.DeployTimeoutSeconds, defaultTimeoutSeconds)))
 	return f
 }
@@ -105,6 +109,28 @@ func (f *flat) component(c *v1alpha1.Component, formation v1alpha1.ComponentForm
 	}
 	if c.User != nil {
 		f.add(at+".user", fmt.Sprint(*c.User))
+	}
+	if c.Cron != nil {
+		f.add(at+".cron", fmt.Sprintf("%q in %s, each run within %d s", c.Cron.Schedule,
+			cmp.Or(c.Cron.TimeZone, "UTC"), cmp.Or(c.Cron.TimeoutSeconds, defaultRunSeconds)))
+	}
+	for _, sidecar := range c.Sidecars {
+		f.add(at+".sidecars."+sidecar.Name+".image", sidecar.Image)
+		if len(sidecar.Command) > 0 {
+			f.add(at+".sidecars."+sidecar.Name+".command", fmt.Sprintf("%q", sidecar.Command))
+		}
+		f.add(at+".sidecars."+sidecar.Name+".percent", fmt.Sprint(cmp.Or(sidecar.Percent, defaultSidecarPercent)))
+	}
+}
+
+// edge leaves maintenance out, which no file can say.
+func (f *flat) edge(edge v1alpha1.EdgeSettings) {
+	f.add("edge.allowedCIDRs", strings.Join(edge.AllowedCIDRs, ", "))
+	if edge.MaxBodyMiB != 0 {
+		f.add("edge.maxBodyMiB", fmt.Sprint(edge.MaxBodyMiB))
+	}
+	if edge.AnswerTimeoutSeconds != 0 {
+		f.add("edge.answerTimeoutSeconds", fmt.Sprint(edge.AnswerTimeoutSeconds))
 	}
 }
 

@@ -27,6 +27,8 @@ func (r *reader) file(root *yaml.Node) *File {
 		"components": func(value *yaml.Node, field string) { r.components(value, field, file) },
 		"config":     func(value *yaml.Node, field string) { r.config(value, field, file) },
 		"secrets":    func(value *yaml.Node, field string) { r.secrets(value, field, file) },
+		"labels":     func(value *yaml.Node, field string) { r.labels(value, field, file) },
+		"edge":       func(value *yaml.Node, field string) { r.edge(value, field, file) },
 		"deployTimeoutSeconds": func(value *yaml.Node, field string) {
 			r.bounded(&file.DeployTimeoutSeconds, minTimeoutSeconds, maxTimeoutSeconds)(value, field)
 		},
@@ -48,18 +50,18 @@ func (r *reader) components(node *yaml.Node, field string, file *File) {
 	r.entries(node, field, func(key, value *yaml.Node, at string) {
 		c := Component{Component: v1alpha1.Component{Name: key.Value}, Count: 1, OCUs: 1}
 		r.object(value, at, fields{
-			"image":   r.text(&c.Image),
-			"command": r.texts(&c.Command),
-			"count":   r.integer(&c.Count),
-			"ocus":    r.integer(&c.OCUs),
-			"user":    r.user(&c.User),
-			"ports":   func(value *yaml.Node, field string) { r.ports(value, field, &c) },
-			"health":  func(value *yaml.Node, field string) { r.health(value, field, &c) },
-			"volumes": func(value *yaml.Node, field string) { r.volumes(value, field, &c) },
+			"image":    r.text(&c.Image),
+			"command":  r.texts(&c.Command),
+			"count":    r.integer(&c.Count),
+			"ocus":     r.integer(&c.OCUs),
+			"user":     r.user(&c.User),
+			"ports":    func(value *yaml.Node, field string) { r.ports(value, field, &c) },
+			"health":   func(value *yaml.Node, field string) { r.health(value, field, &c) },
+			"volumes":  func(value *yaml.Node, field string) { r.volumes(value, field, &c) },
+			"cron":     func(value *yaml.Node, field string) { r.cron(value, field, &c) },
+			"sidecars": func(value *yaml.Node, field string) { r.sidecars(value, field, &c) },
 		})
-		if _, there := r.lines[at+".image"]; !there && value.Kind == yaml.MappingNode {
-			r.fault(key, at+".image", "the component has no image", "add image: with the name of one, such as registry.berth.internal/acme/ui:1")
-		}
+		r.required(key, value, at, "image", "the component has no image", imageExample)
 		file.Components = append(file.Components, c)
 	})
 }
@@ -89,9 +91,7 @@ func (r *reader) ports(node *yaml.Node, field string, c *Component) {
 				}
 			},
 		})
-		if _, there := r.lines[at+".port"]; !there && value.Kind == yaml.MappingNode {
-			r.fault(key, at+".port", "the port has no number", "add port: with the number the process listens on")
-		}
+		r.required(key, value, at, "port", "the port has no number", "add port: with the number the process listens on")
 		c.Ports = append(c.Ports, port)
 	})
 }
@@ -118,9 +118,7 @@ func (r *reader) volumes(node *yaml.Node, field string, c *Component) {
 			"size": func(value *yaml.Node, field string) { r.size(value, field, &volume) },
 		})
 		for _, required := range []string{"path", "size"} {
-			if _, there := r.lines[join(at, required)]; !there && value.Kind == yaml.MappingNode {
-				r.fault(key, join(at, required), "the volume has no "+required, "add path: /data and size: 1Gi, for example")
-			}
+			r.required(key, value, at, required, "the volume has no "+required, "add path: /data and size: 1Gi, for example")
 		}
 		c.Volumes = append(c.Volumes, volume)
 	})

@@ -28,6 +28,10 @@ type File struct {
 	Config     map[string]string
 	// Secrets are names; their values are set by other means.
 	Secrets []string
+	// Labels and Edge are nil in a file that names none: it leaves the app's as they are.
+	Labels map[string]string
+	// Edge never says maintenance: that is a state and no setting.
+	Edge *v1alpha1.EdgeSettings
 	// DeployTimeoutSeconds is 0 in a file that names none, which means the default.
 	DeployTimeoutSeconds int32
 }
@@ -52,7 +56,7 @@ func (f *File) MissingSecrets(set []string) []string {
 
 // ToApp makes the App that the file describes, without a namespace. A file without
 // config gives a template without: it leaves the app's settings alone, while an empty
-// config clears them.
+// config clears them. So do labels; whether a file speaks of the edge, only Edge tells.
 func (f *File) ToApp() *v1alpha1.App {
 	template := &v1alpha1.AppTemplate{Config: f.Config}
 	var formation []v1alpha1.ComponentFormation
@@ -61,12 +65,16 @@ func (f *File) ToApp() *v1alpha1.App {
 		template.Components = append(template.Components, c.Component)
 		formation = append(formation, v1alpha1.ComponentFormation{Name: c.Name, Count: c.Count, OCUs: c.OCUs})
 	}
-	return &v1alpha1.App{
+	app := &v1alpha1.App{
 		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "App"},
 		ObjectMeta: metav1.ObjectMeta{Name: f.App},
 		Spec: v1alpha1.AppSpec{
 			Template: template.DeepCopy(), Formation: formation,
-			DeployTimeoutSeconds: cmp.Or(f.DeployTimeoutSeconds, defaultTimeoutSeconds),
+			Labels: f.Labels, DeployTimeoutSeconds: cmp.Or(f.DeployTimeoutSeconds, defaultTimeoutSeconds),
 		},
 	}
+	if f.Edge != nil {
+		app.Spec.Edge = *f.Edge.DeepCopy()
+	}
+	return app
 }

@@ -27,14 +27,14 @@ func TestToAppTakesTheFormationOutOfTheComponents(t *testing.T) {
 	if got := app.Spec.Template.Components[0].Image; got != "registry.berth.internal/acme/ui:1" {
 		t.Errorf("ui runs %s", got)
 	}
-	want := []v1alpha1.ComponentFormation{{Name: "ui", Count: 2, OCUs: 1}, {Name: "db", Count: 1, OCUs: 2}}
+	want := []v1alpha1.ComponentFormation{{Name: "ui", Count: 2, OCUs: 1}, {Name: "db", Count: 1, OCUs: 2}, {Name: "report", Count: 1, OCUs: 1}}
 	if diff := cmp.Diff(want, app.Spec.Formation); diff != "" {
 		t.Error(diff)
 	}
 }
 
-// A file without config leaves the settings, one with an empty config clears them, and
-// a timeout that is taken out is the default again.
+// A file without config, labels or edge leaves the settings, one with empty ones clears
+// them, and a timeout that is taken out is the default again.
 func TestToAppTellsNothingFromEmpty(t *testing.T) {
 	const bare = "app: shop\ncomponents: {ui: {image: a}}\n"
 	app := parse(t, bare).ToApp()
@@ -43,6 +43,15 @@ func TestToAppTellsNothingFromEmpty(t *testing.T) {
 	}
 	if app.Spec.DeployTimeoutSeconds != 300 {
 		t.Errorf("without a timeout: got %d, want the default", app.Spec.DeployTimeoutSeconds)
+	}
+	if app.Spec.Labels != nil || parse(t, bare).Edge != nil {
+		t.Errorf("without labels and edge: got %v and %v, want none", app.Spec.Labels, parse(t, bare).Edge)
+	}
+	if labels := parse(t, bare+"labels: {}\n").ToApp().Spec.Labels; labels == nil || len(labels) > 0 {
+		t.Errorf("empty labels: got %#v, want empty ones", labels)
+	}
+	if parse(t, bare+"edge: {}\n").Edge == nil {
+		t.Error("an empty edge: got none, want an empty one")
 	}
 	if config := parse(t, bare+"config: {}\n").ToApp().Spec.Template.Config; config == nil || len(config) > 0 {
 		t.Errorf("an empty config: got %#v, want an empty one", config)
@@ -54,6 +63,8 @@ func TestDiffSaysWhatChanges(t *testing.T) {
 	text := strings.NewReplacer(
 		"ui:1", "ui:2", "count: 2", "count: 3", "WORKERS: 4", "WORKERS: 8", "  DEBUG: true\n", "", "{path: /healthz}", "{path: /up}",
 		"{port: 8080, expose: true}", "{port: 8080}", "deployTimeoutSeconds: 120", "deployTimeoutSeconds: 300",
+		"percent: 25", "percent: 30", "[ship, --all]", "[ship]", "0 3 * * *", "'@hourly'", "timeZone: Europe/Berlin, ", "",
+		"team: checkout, ", "", ", \"2001:db8::/32\"", "", "  maxBodyMiB: 20\n", "",
 	).Replace(shop)
 	var got []string
 	for _, change := range appfile.Diff(before, parse(t, text).ToApp()) {
@@ -64,9 +75,16 @@ func TestDiffSaysWhatChanges(t *testing.T) {
 		"~ components.ui.count: 2 → 3",
 		"~ components.ui.ports.http: 8080 HTTP, exposed → 8080 HTTP",
 		"~ components.ui.health: GET /healthz on the first port within 2 s → GET /up on the first port within 2 s",
+		"~ components.db.sidecars.metrics.percent: 25 → 30",
+		`~ components.db.sidecars.backup.command: ["ship" "--all"] → ["ship"]`,
+		"~ components.report.image: registry.berth.internal/acme/ui:1 → registry.berth.internal/acme/ui:2",
+		`~ components.report.cron: "0 3 * * *" in Europe/Berlin, each run within 600 s → "@hourly" in UTC, each run within 600 s`,
 		`~ config.WORKERS: "4" → "8"`,
+		"~ edge.allowedCIDRs: 203.0.113.0/24, 2001:db8::/32 → 203.0.113.0/24",
 		"~ deployTimeoutSeconds: 120 → 300",
 		`- config.DEBUG: "true"`,
+		`- labels.team: "checkout"`,
+		"- edge.maxBodyMiB: 20",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -91,7 +109,7 @@ func TestInitWritesAFileThatParses(t *testing.T) {
 		files map[string]string
 		want  []string
 	}{
-		"an empty directory": {nil, []string{"app: my-shop", "  web:", "port: 8080, expose: true"}},
+		"an empty directory": {nil, []string{"app: my-shop", "  web:", "port: 8080, expose: true", "#   cron: {schedule:"}},
 		"a Dockerfile": {
 			map[string]string{"Dockerfile": "FROM scratch\nEXPOSE 3000/tcp\n"}, []string{"port: 3000", "# Dockerfile:", "user 10001"},
 		},

@@ -149,6 +149,7 @@ func (f *found) text() string {
 			fmt.Fprintf(&b, "    ports:\n      http: {port: %d, expose: true}\n    # health: {path: /healthz}\n", f.port)
 		}
 	}
+	b.WriteString("  # nightly: # runs by the clock\n  #   image: registry.berth.internal/my-tenant/" + f.name + ":1\n  #   cron: {schedule: \"0 3 * * *\", timeZone: Europe/Berlin}\n")
 	b.WriteString("# config:\n#   LOG_LEVEL: info\n# secrets: [SESSION_KEY] # names only; `berth secrets:set` sets the values\n")
 	return b.String()
 }

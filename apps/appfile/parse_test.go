@@ -31,12 +31,25 @@ components:
       postgres: {port: 5432, protocol: TCP}
     volumes:
       data: {path: /data, size: 1Gi}
+    sidecars:
+      metrics: {image: "registry.berth.internal/acme/metrics:1", percent: 25}
+      backup:
+        image: registry.berth.internal/acme/backup:1
+        command: [ship, --all]
+  report:
+    image: registry.berth.internal/acme/ui:1
+    cron: {schedule: 0 3 * * *, timeZone: Europe/Berlin, timeoutSeconds: 600}
 config:
   POSTGRES_URL: postgres://shop@db:5432/shop
   WORKERS: 4
   DEBUG: true
   VERSION: 1.10
 secrets: [SESSION_KEY]
+labels: {team: checkout, cost.centre: "42"}
+edge:
+  allowedCIDRs: [203.0.113.0/24, "2001:db8::/32"]
+  maxBodyMiB: 20
+  answerTimeoutSeconds: 600
 deployTimeoutSeconds: 120
 `
 
@@ -57,11 +70,21 @@ func TestParseKeepsEverythingAndItsOrder(t *testing.T) {
 				Name: "db", Image: "registry.berth.internal/acme/db:1", Command: []string{"postgres", "-D", "/data"}, User: new(int64(999)),
 				Ports:   []v1alpha1.Port{{Name: "postgres", Port: 5432, Protocol: v1alpha1.ProtocolTCP}},
 				Volumes: []v1alpha1.Volume{{Name: "data", Path: "/data", Size: resource.MustParse("1Gi")}},
+				Sidecars: []v1alpha1.Sidecar{
+					{Name: "metrics", Image: "registry.berth.internal/acme/metrics:1", Percent: 25},
+					{Name: "backup", Image: "registry.berth.internal/acme/backup:1", Command: []string{"ship", "--all"}, Percent: 10},
+				},
 			}, Count: 1, OCUs: 2},
+			{Component: v1alpha1.Component{
+				Name: "report", Image: "registry.berth.internal/acme/ui:1",
+				Cron: &v1alpha1.Cron{Schedule: "0 3 * * *", TimeZone: "Europe/Berlin", TimeoutSeconds: 600},
+			}, Count: 1, OCUs: 1},
 		},
 		// Numbers and truths are the text they are written as.
 		Config:               map[string]string{"POSTGRES_URL": "postgres://shop@db:5432/shop", "WORKERS": "4", "DEBUG": "true", "VERSION": "1.10"},
 		Secrets:              []string{"SESSION_KEY"},
+		Labels:               map[string]string{"team": "checkout", "cost.centre": "42"},
+		Edge:                 &v1alpha1.EdgeSettings{AllowedCIDRs: []string{"203.0.113.0/24", "2001:db8::/32"}, MaxBodyMiB: 20, AnswerTimeoutSeconds: 600},
 		DeployTimeoutSeconds: 120,
 	}
 	if diff := cmp.Diff(want, file); diff != "" {
@@ -74,7 +97,7 @@ func TestParseNamesLineFieldAndFix(t *testing.T) {
 	tests := map[string]struct{ text, field, message, fix string }{
 		"an unknown field":            {head + "    ocu: 1\n", "components.ui.ocu", `line 5: unknown field "ocu"`, `did you mean "ocus"?`},
 		"an unknown field at the top": {head + "conifg: {}\n", "conifg", `line 5: unknown field "conifg"`, `did you mean "config"?`},
-		"nothing near":                {head + "    replicas: 1\n", "components.ui.replicas", `line 5: unknown field "replicas"`, "choose one of: command, count, health"},
+		"nothing near":                {head + "    replicas: 1\n", "components.ui.replicas", `line 5: unknown field "replicas"`, "choose one of: command, count, cron, health"},
 		"a field twice":               {head + "    image: b\n", "components.ui.image", `line 5: "image" is there twice`, "keep one"},
 		"a component twice":           {head + "  ui:\n    image: b\n", "components.ui", `line 5: "ui" is there twice`, "keep one"},
 		"text for a number":           {head + "    ocus: lots\n", "components.ui.ocus", "line 5: the value must be a whole number", "write a whole number"},
@@ -98,6 +121,17 @@ func TestParseNamesLineFieldAndFix(t *testing.T) {
 		"broken indentation":          {"app: shop\n  b: c\n", appfile.Name, "line 2: mapping values are not allowed", "indentation"},
 		"an empty file":               {"# nothing\n", appfile.Name, "the file is empty", "berth init"},
 		"two documents":               {"app: a\n---\napp: b\n", appfile.Name, "a second document begins", "one app in one file"},
+		"a clock without times":       {head + "    cron: {timeZone: UTC}\n", "components.ui.cron.schedule", "line 5: the times to run at are missing", "add schedule:"},
+		"a bad schedule":              {head + "    cron:\n      schedule: whenever\n", "components.ui.cron.schedule", `line 6: "whenever" is not a schedule`, "five fields"},
+		"an unknown zone":             {head + "    cron: {schedule: '@daily', timeZone: Berlin}\n", "components.ui.cron.timeZone", `line 5: "Berlin" is not a time zone`, "Europe/Berlin"},
+		"two runs at a time":          {head + "    count: 2\n    cron: {schedule: '@daily'}\n", "components.ui.count", "line 5: a cron component runs once at a time", "set count to 1"},
+		"a clock and a port":          {head + "    ports: {http: {port: 1}}\n    cron: {schedule: '@daily'}\n", "components.ui.cron", "line 6: a component that runs by the clock has no ports", "leave ports out"},
+		"a sidecar without an image":  {head + "    sidecars:\n      log: {percent: 5}\n", "components.ui.sidecars.log.image", "line 6: the sidecar has no image", "add image:"},
+		"a misspelt share":            {head + "    sidecars: {log: {image: a, per_cent: 5}}\n", "components.ui.sidecars.log.per_cent", "line 5: unknown field", `did you mean "percent"?`},
+		"sidecars that take too much": {head + "    sidecars: {a: {image: a, percent: 60}, b: {image: b, percent: 40}}\n", "components.ui.sidecars", "line 5: the sidecars take 100 percent", "at 90 or less"},
+		"a label of a number":         {head + "labels: {floor: 3}\n", "labels.floor", "line 5: the value must be text", `put it in quotes: "3"`},
+		"a network without a mask":    {head + "edge:\n  allowedCIDRs: [203.0.113.7]\n", "edge.allowedCIDRs", `line 6: "203.0.113.7" is not a network`, "203.0.113.7/32"},
+		"maintenance in the file":     {head + "edge: {maintenance: true}\n", "edge.maintenance", `line 5: unknown field "maintenance"`, "choose one of: allowedCIDRs"},
 		"a timeout out of range":      {head + "deployTimeoutSeconds: 5\n", "deployTimeoutSeconds", "line 5: 5 is out of range", "choose 10 to 3600"},
 	}
 	for name, test := range tests {

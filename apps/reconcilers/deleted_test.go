@@ -3,7 +3,9 @@ package reconcilers_test
 import (
 	"errors"
 	"testing"
+	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -77,6 +79,77 @@ func TestAnAppIsNotRemovedWhileAReleaseMayBeApplied(t *testing.T) {
 	s.Settle(s.App)
 	if namespace().DeletionTimestamp == nil {
 		t.Error("the namespace is not removed")
+	}
+}
+
+// The deletion of a namespace with processes in it takes as long as the longest of them may
+// take to end, half a minute; of one without it is done at once.
+func TestProcessesEndBeforeTheirNamespaceGoes(t *testing.T) {
+	s := running(t)
+	inside := client.InNamespace(s.App)
+	process := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.App, Name: "ui-1", Labels: map[string]string{v1alpha1.LabelApp: s.App}},
+		// One that a machine has taken goes only when the machine says so.
+		Spec: corev1.PodSpec{NodeName: "node", Containers: []corev1.Container{{Name: "ui", Image: "x"}}},
+	}
+	theirs := process.DeepCopy()
+	theirs.Name, theirs.Labels = "by-hand", nil
+	set := &appsv1.ReplicaSet{
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.App, Name: "ui", Labels: map[string]string{v1alpha1.LabelApp: s.App}},
+		Spec: appsv1.ReplicaSetSpec{
+			Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"a": "b"}},
+			Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"a": "b"}}, Spec: process.Spec},
+		},
+	}
+	s.Create(process, theirs, set)
+	app := s.Delete(s.App)
+	s.Get(s.App, app)
+	s.Clock.SetTime(app.DeletionTimestamp.Time)
+	s.Settle(s.App)
+	leaving := func() bool {
+		namespace := &corev1.Namespace{}
+		s.Get(s.App, namespace)
+		return namespace.DeletionTimestamp != nil
+	}
+	if leaving() {
+		t.Error("the namespace goes while a process ends")
+	}
+	if err := s.Client.Get(t.Context(), client.ObjectKeyFromObject(process), process); err != nil || process.DeletionTimestamp == nil {
+		t.Errorf("the process was not told to end (%v)", err)
+	}
+	if err := s.Client.Get(t.Context(), client.ObjectKeyFromObject(set), set); !apierrors.IsNotFound(err) {
+		t.Errorf("what makes new processes is still there (%v)", err)
+	}
+	var deployments appsv1.DeploymentList
+	if err := s.Client.List(t.Context(), &deployments, inside); err != nil || len(deployments.Items) > 0 {
+		t.Errorf("%d deployments are left (%v)", len(deployments.Items), err)
+	}
+	if err := s.Client.Delete(t.Context(), process, client.GracePeriodSeconds(0)); err != nil {
+		t.Fatal(err)
+	}
+	s.Settle(s.App)
+	// What the tenant put there besides is not waited for.
+	if !leaving() {
+		t.Error("the namespace stays though all processes have ended")
+	}
+}
+
+func TestAProcessThatDoesNotEndHoldsItsNamespaceNoLongerThanItMay(t *testing.T) {
+	s := running(t)
+	s.Create(&corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.App, Name: "ui-1", Labels: map[string]string{v1alpha1.LabelApp: s.App}},
+		Spec:       corev1.PodSpec{NodeName: "gone", Containers: []corev1.Container{{Name: "ui", Image: "x"}}},
+	})
+	app := s.Delete(s.App)
+	s.Get(s.App, app)
+	namespace := &corev1.Namespace{}
+	for _, after := range []time.Duration{39 * time.Second, 41 * time.Second} {
+		s.Clock.SetTime(app.DeletionTimestamp.Add(after))
+		s.Settle(s.App)
+		s.Get(s.App, namespace)
+		if left := namespace.DeletionTimestamp != nil; left != (after > 40*time.Second) {
+			t.Errorf("after %s the namespace goes: %t", after, left)
+		}
 	}
 }
 

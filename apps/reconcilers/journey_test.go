@@ -112,7 +112,7 @@ func TestAFailedReleasePutsThePreviousOneBackInAllComponents(t *testing.T) {
 		Component: "api", Reason: v1alpha1.ReasonProcessExits,
 		Message: "The process started and ended 3 times, the last time with exit code 1.",
 		Hint:    "Read the end of its output; `berth logs` has all of it. Often a variable in config is missing.",
-		LogTail: stage.Output,
+		LogTail: stage.Output + " of api",
 	}
 	if diff := cmp.Diff(want, s.List(s.App)[0].Status.Failure); diff != "" {
 		t.Error(diff)

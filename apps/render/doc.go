@@ -8,6 +8,9 @@
 //   - every process satisfies the pod security standard "restricted";
 //   - a process is replaced only after its successor is ready, unless it has a
 //     volume, which two processes must not write to at once;
+//   - a process and its sidecars have together exactly what the component's OCUs give;
+//   - ready processes of the releases that run side by side are reached under the names
+//     of their own ports, and none under the name of another;
 //   - a component's pod template changes only when the component, its environment,
 //     its size or the wish to restart changes, so that a release of one component
 //     leaves the others running.

@@ -18,6 +18,9 @@ type Input struct {
 	Formation []v1alpha1.ComponentFormation
 	// Revisions names, for each component, the release in which it last changed.
 	Revisions map[string]int64
+	// Beside are templates whose processes may run beside the release's for a while: they
+	// are reached until they are gone.
+	Beside []*v1alpha1.AppTemplate
 	// Secrets are the values of the release's config Secret.
 	Secrets map[string][]byte
 	// CPUOvercommit of the host cluster.
@@ -31,6 +34,7 @@ type Objects struct {
 	Claims      []client.Object
 	Services    []client.Object
 	Deployments []client.Object
+	CronJobs    []client.Object
 }
 
 // Render makes the objects.
@@ -43,9 +47,13 @@ func Render(in Input) Objects {
 			objects.Claims = append(objects.Claims, claim(in.App.Name, component.Name, volume))
 		}
 		if len(component.Ports) > 0 {
-			objects.Services = append(objects.Services, service(in.App.Name, component))
+			objects.Services = append(objects.Services, service(in, component))
 		}
-		objects.Deployments = append(objects.Deployments, deployment(in, component, in.Formation[i]))
+		if component.Cron != nil {
+			objects.CronJobs = append(objects.CronJobs, cronJob(in, component, in.Formation[i]))
+		} else {
+			objects.Deployments = append(objects.Deployments, deployment(in, component, in.Formation[i]))
+		}
 	}
 	return objects
 }
@@ -73,8 +81,13 @@ func selector(app, component string) map[string]string {
 	return map[string]string{v1alpha1.LabelApp: app, v1alpha1.LabelComponent: component}
 }
 
-func objectMeta(app, component, name string) metav1.ObjectMeta {
+// managed are the labels of what Berth makes of a component.
+func managed(app, component string) map[string]string {
 	labels := selector(app, component)
 	labels[v1alpha1.LabelManagedBy] = v1alpha1.ManagedByBerth
-	return metav1.ObjectMeta{Name: name, Namespace: app, Labels: labels}
+	return labels
+}
+
+func objectMeta(app, component, name string) metav1.ObjectMeta {
+	return metav1.ObjectMeta{Name: name, Namespace: app, Labels: managed(app, component)}
 }

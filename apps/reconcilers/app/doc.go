@@ -4,7 +4,8 @@
 // when the app is deleted.
 //
 // One file per phase: plan.go, release.go, routes.go, processes.go; status.go turns
-// what they saw into conditions; finalize.go is the way out.
+// what they saw into conditions; finalize.go is the way out, and inside.go the part of
+// it in the tenant's cluster.
 //
 // Invariants:
 //   - a version is allocated by creating the Release <app>-v<N>; whoever loses looks

@@ -4,21 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/berth-dev/berth/api/v1alpha1"
 	"github.com/berth-dev/berth/apps/reconcilers/internal/place"
 	"github.com/berth-dev/berth/internal/steps"
-	"github.com/berth-dev/berth/tenancy"
 )
-
-// clusterTimeout bounds how long one look into a tenant's cluster may take.
-const clusterTimeout = 10 * time.Second
 
 // finalize removes all that the app is, in the order in which people stop noticing:
 // no more requests, then the processes and volumes, then the records.
@@ -95,82 +89,6 @@ func lenOf(list client.ObjectList) int {
 	default:
 		return 0
 	}
-}
-
-// removeInside deletes the app's namespace in the tenant's cluster, volumes and all,
-// and looks on the host that nothing of it runs on. Where the whole cluster goes,
-// there is nothing to do; where it is only away, its return is waited for.
-func (r *Reconciler) removeInside(ctx context.Context, app *v1alpha1.App) error {
-	leaving, err := place.Leaving(ctx, r.Reader, app.Namespace)
-	if err != nil || leaving {
-		return err
-	}
-	found, err := place.Find(ctx, r.Reader, app.Namespace)
-	if err != nil {
-		return err
-	}
-	id := found.Cluster.Name
-	ours, err := r.removeNamespace(ctx, id, app.Name)
-	switch {
-	case err != nil && place.Away(err) && !isPolicy(err):
-		return steps.Wait(v1alpha1.ReasonDeleting, "The tenant's cluster does not answer; the app is removed when it does.", lookAgain)
-	case err != nil || !ours:
-		return err
-	}
-	return r.verifyHost(ctx, id, app.Name)
-}
-
-// removeNamespace tells also whether the namespace is ours. One that the tenant made is
-// left alone, and so is what runs in it: a release refused to use it.
-func (r *Reconciler) removeNamespace(ctx context.Context, id, app string) (ours bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, clusterTimeout)
-	defer cancel()
-	cluster, err := r.Clusters.Client(ctx, id)
-	if errors.Is(err, tenancy.ErrNoAccess) {
-		return false, steps.Wait(v1alpha1.ReasonDeleting, "The tenant's cluster cannot be reached; the app is removed when it can.", lookAgain)
-	}
-	if err != nil {
-		return false, err
-	}
-	namespace := &corev1.Namespace{}
-	if err := cluster.Get(ctx, client.ObjectKey{Name: app}, namespace); err != nil {
-		return true, client.IgnoreNotFound(err)
-	}
-	if namespace.Labels[v1alpha1.LabelManagedBy] != v1alpha1.ManagedByBerth {
-		return false, nil
-	}
-	if namespace.DeletionTimestamp == nil {
-		err := cluster.Delete(ctx, namespace, client.Preconditions{UID: &namespace.UID})
-		if err != nil && !apierrors.IsNotFound(err) {
-			return false, fmt.Errorf("deleting the app's namespace: %w", err)
-		}
-	}
-	return true, steps.Wait(v1alpha1.ReasonDeleting, "The app's processes and volumes are being removed.", time.Second)
-}
-
-// verifyHost makes sure that no process or volume of the app is left on the host.
-func (r *Reconciler) verifyHost(ctx context.Context, id, app string) error {
-	namespace := client.InNamespace(v1alpha1.HostNamespace(id))
-	var pods corev1.PodList
-	var claims corev1.PersistentVolumeClaimList
-	if err := errors.Join(r.Reader.List(ctx, &pods, namespace), r.Reader.List(ctx, &claims, namespace)); err != nil {
-		return fmt.Errorf("looking for what is left on the host: %w", err)
-	}
-	left := 0
-	for i := range pods.Items {
-		if pods.Items[i].Annotations[place.AnnotationNamespace] == app {
-			left++
-		}
-	}
-	for i := range claims.Items {
-		if claims.Items[i].Annotations[place.AnnotationNamespace] == app {
-			left++
-		}
-	}
-	if left > 0 {
-		return steps.Wait(v1alpha1.ReasonDeleting, fmt.Sprintf("%d processes and volumes are still being removed.", left), time.Second)
-	}
-	return nil
 }
 
 // returnUsage takes what the app was granted off the tenant's account.

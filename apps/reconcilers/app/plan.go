@@ -61,7 +61,7 @@ func staying(app *v1alpha1.App, seen *sight) []v1alpha1.ComponentFormation {
 	}
 	var all []v1alpha1.ComponentFormation
 	for _, entry := range apps.Granted(app, &live.Spec.Template) {
-		if !hasComponent(app.Spec.Template, entry.Name) {
+		if _, stays := apps.ComponentOf(app.Spec.Template, entry.Name); !stays {
 			all = append(all, entry)
 		}
 	}
@@ -73,18 +73,6 @@ func settled(app *v1alpha1.App, releases []v1alpha1.Release) bool {
 	return len(releases) > 0 && app.Spec.Template != nil &&
 		releases[0].Status.Phase == v1alpha1.ReleaseLive &&
 		releases[0].Spec.TemplateHash == apps.HashTemplate(app.Spec.Template)
-}
-
-func hasComponent(template *v1alpha1.AppTemplate, name string) bool {
-	if template == nil {
-		return false
-	}
-	for i := range template.Components {
-		if template.Components[i].Name == name {
-			return true
-		}
-	}
-	return false
 }
 
 // othersUse is what the tenant's other apps were granted. It is read without the

@@ -69,8 +69,9 @@ func wanted(app *v1alpha1.App, releases []v1alpha1.Release, hash string) bool {
 		return true
 	}
 	status := releases[0].Status
+	restarted := apps.LastRestart(app)
 	return status.Phase == v1alpha1.ReleaseFailed && status.FinishedAt != nil &&
-		app.Spec.RestartedAt != nil && status.FinishedAt.Before(app.Spec.RestartedAt)
+		restarted != nil && status.FinishedAt.Before(restarted)
 }
 
 func next(releases []v1alpha1.Release) int64 {

@@ -204,6 +204,9 @@ func (s *sight) writeReady(app *v1alpha1.App) {
 	newest := &s.releases[0]
 	var ready, desired int32
 	for _, component := range app.Status.Components {
+		if s.byTheClock(app, component.Name) {
+			continue
+		}
 		ready += component.Ready
 		desired += component.Desired
 	}
@@ -215,6 +218,21 @@ func (s *sight) writeReady(app *v1alpha1.App) {
 	case ready < desired:
 		notReady(v1alpha1.ReasonProgressing, fmt.Sprintf("%d of %d processes are ready.", ready, desired))
 	}
+}
+
+// byTheClock says whether a component is well while nothing of it runs: in what is live,
+// or else in what is wanted.
+func (s *sight) byTheClock(app *v1alpha1.App, name string) bool {
+	templates := []*v1alpha1.AppTemplate{app.Spec.Template}
+	if live := apps.Live(s.releases); live != nil {
+		templates = []*v1alpha1.AppTemplate{&live.Spec.Template, app.Spec.Template}
+	}
+	for _, template := range templates {
+		if component, found := apps.ComponentOf(template, name); found {
+			return component.Cron != nil
+		}
+	}
+	return false
 }
 
 func equalStatus(a, b *v1alpha1.AppStatus) bool { return equality.Semantic.DeepEqual(a, b) }

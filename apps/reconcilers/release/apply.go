@@ -36,7 +36,7 @@ func (r *Reconciler) apply(ctx context.Context, work *work, cluster client.Clien
 	if err := applyAll(ctx, cluster, needed); err != nil {
 		return err
 	}
-	return applyAll(ctx, cluster, objects.Deployments)
+	return applyAll(ctx, cluster, slices.Concat(objects.Deployments, objects.CronJobs))
 }
 
 // applyAll applies objects that do not need each other, side by side.
@@ -71,7 +71,7 @@ func (r *Reconciler) render(ctx context.Context, work *work) (render.Objects, er
 	}
 	return render.Render(render.Input{
 		App: work.app, Release: work.target, Formation: work.formation, Revisions: work.revisions,
-		Secrets: secrets, CPUOvercommit: work.place.Host.Spec.CPUOvercommit,
+		Beside: work.beside(), Secrets: secrets, CPUOvercommit: work.place.Host.Spec.CPUOvercommit,
 	}), nil
 }
 

@@ -45,7 +45,7 @@ func tailThrough(clusters tenancy.Clusters) Tail {
 func (r *Reconciler) tail(ctx context.Context, work *work, why *apps.Explanation) string {
 	ctx, cancel := context.WithTimeout(ctx, tailTimeout)
 	defer cancel()
-	text, err := r.Tail(ctx, work.place.Cluster.Name, work.app.Name, why.Pod, why.Component, why.Previous)
+	text, err := r.Tail(ctx, work.place.Cluster.Name, work.app.Name, why.Pod, why.Container, why.Previous)
 	if err != nil {
 		return ""
 	}

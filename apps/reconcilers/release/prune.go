@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -21,18 +22,26 @@ const keptEnvironments = 3
 // prune deletes what the app has in the tenant's cluster and the target lacks. Claims
 // are never among it: data outlives the component that wrote it.
 func (r *Reconciler) prune(ctx context.Context, work *work, cluster client.Client) error {
-	components, services := []string{}, []string{}
+	deployments, cronJobs, services := []string{}, []string{}, []string{}
 	for _, component := range work.target.Spec.Template.Components {
-		components = append(components, component.Name)
+		if component.Cron != nil {
+			cronJobs = append(cronJobs, component.Name)
+		} else {
+			deployments = append(deployments, component.Name)
+		}
 		if len(component.Ports) > 0 {
 			services = append(services, component.Name)
 		}
 	}
-	if err := deleteOthers(ctx, cluster, work.app.Name, &appsv1.DeploymentList{}, components); err != nil {
-		return err
-	}
-	if err := deleteOthers(ctx, cluster, work.app.Name, &corev1.ServiceList{}, services); err != nil {
-		return err
+	for _, kind := range []struct {
+		list client.ObjectList
+		keep []string
+	}{
+		{&appsv1.DeploymentList{}, deployments}, {&batchv1.CronJobList{}, cronJobs}, {&corev1.ServiceList{}, services},
+	} {
+		if err := deleteOthers(ctx, cluster, work.app.Name, kind.list, kind.keep); err != nil {
+			return err
+		}
 	}
 	return pruneEnvironments(ctx, work, cluster)
 }
@@ -41,6 +50,9 @@ func (r *Reconciler) prune(ctx context.Context, work *work, cluster client.Clien
 // and volumes stay for the next one.
 func (r *Reconciler) withdraw(ctx context.Context, work *work) error {
 	err := r.inside(ctx, work, func(ctx context.Context, cluster client.Client) error {
+		if err := deleteOthers(ctx, cluster, work.app.Name, &batchv1.CronJobList{}, nil); err != nil {
+			return err
+		}
 		return deleteOthers(ctx, cluster, work.app.Name, &appsv1.DeploymentList{}, nil)
 	})
 	if err != nil {
@@ -103,6 +115,10 @@ func owned(ctx context.Context, cluster client.Client, app string, list client.O
 	var objects []client.Object
 	switch list := list.(type) {
 	case *appsv1.DeploymentList:
+		for i := range list.Items {
+			objects = append(objects, &list.Items[i])
+		}
+	case *batchv1.CronJobList:
 		for i := range list.Items {
 			objects = append(objects, &list.Items[i])
 		}

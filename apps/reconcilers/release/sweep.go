@@ -8,6 +8,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -76,8 +77,9 @@ func (r *Reconciler) mend(ctx context.Context, work *work) error {
 	})
 }
 
-// isWhole says whether all objects of the target are there, and the deployments of the size
-// they should be.
+// isWhole says whether all objects of the target are there, the deployments of the size
+// they should be, the clocks set, and the services with the target's ports and no others:
+// those of the release before are let go here, when no route goes by them any more.
 func (r *Reconciler) isWhole(ctx context.Context, work *work, cluster client.Client) (bool, error) {
 	objects, err := r.render(ctx, work)
 	if err != nil {
@@ -87,7 +89,10 @@ func (r *Reconciler) isWhole(ctx context.Context, work *work, cluster client.Cli
 		list client.ObjectList
 		want []client.Object
 	}{
-		{&appsv1.DeploymentList{}, objects.Deployments}, {&corev1.ServiceList{}, objects.Services}, {&corev1.SecretList{}, objects.Environment},
+		{&appsv1.DeploymentList{}, objects.Deployments},
+		{&batchv1.CronJobList{}, objects.CronJobs},
+		{&corev1.ServiceList{}, objects.Services},
+		{&corev1.SecretList{}, objects.Environment},
 	} {
 		there, err := owned(ctx, cluster, work.app.Name, kind.list)
 		if err != nil {
@@ -106,7 +111,19 @@ func matches(have, want client.Object) bool {
 	if have.GetName() != want.GetName() {
 		return false
 	}
-	a, ok := have.(*appsv1.Deployment)
-	b, also := want.(*appsv1.Deployment)
-	return !ok || !also || *a.Spec.Replicas == *b.Spec.Replicas
+	switch want := want.(type) {
+	case *appsv1.Deployment:
+		have, ok := have.(*appsv1.Deployment)
+		return ok && *have.Spec.Replicas == *want.Spec.Replicas
+	case *batchv1.CronJob:
+		have, ok := have.(*batchv1.CronJob)
+		return ok && *have.Spec.Suspend == *want.Spec.Suspend
+	case *corev1.Service:
+		have, ok := have.(*corev1.Service)
+		return ok && len(have.Spec.Ports) == len(want.Spec.Ports) && !slices.ContainsFunc(want.Spec.Ports, func(port corev1.ServicePort) bool {
+			return !slices.ContainsFunc(have.Spec.Ports, func(p corev1.ServicePort) bool { return p.Name == port.Name })
+		})
+	default:
+		return true
+	}
 }

@@ -84,6 +84,25 @@ func granted(app *v1alpha1.App) bool {
 	return false
 }
 
+// beside are the templates of releases whose processes may still run beside the target's:
+// of what serves until the target does, and of all that came after it.
+func (w *work) beside() []*v1alpha1.AppTemplate {
+	since := w.target.Spec.Version
+	if !apps.Proven(w.target) {
+		since = 0
+		if live := apps.Live(w.releases); live != nil {
+			since = live.Spec.Version
+		}
+	}
+	var templates []*v1alpha1.AppTemplate
+	for i := range w.releases {
+		if release := &w.releases[i]; release.Name != w.target.Name && release.Spec.Version >= since {
+			templates = append(templates, &release.Spec.Template)
+		}
+	}
+	return templates
+}
+
 // inputs hashes what the objects depend on. The rendering itself is left out: a new
 // version of the platform must not restart every process there is.
 func (w *work) inputs() string {
@@ -157,9 +176,11 @@ func (r *Reconciler) retire(ctx context.Context, work *work) error {
 	return nil
 }
 
-// start notes when the rollout begins, before it does.
+// start notes when the rollout begins, before it does. One that is said to begin in the
+// future was noted by a clock that has been set back since, and would have all that time.
 func (r *Reconciler) start(ctx context.Context, work *work) error {
-	if work.target.Status.Phase == v1alpha1.ReleaseRollingOut {
+	began := work.target.Status.StartedAt
+	if work.target.Status.Phase == v1alpha1.ReleaseRollingOut && (began == nil || began.Sub(r.Clock.Now()) < clusterTimeout) {
 		return nil
 	}
 	return r.startClock(ctx, work)

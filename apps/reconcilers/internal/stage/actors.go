@@ -90,16 +90,32 @@ func (s *Stage) hostPod(app, component, name string) {
 // Crash puts a process of a release into the tenant's cluster that ended three times.
 func (s *Stage) Crash(app, component string, version int64) {
 	s.tb.Helper()
+	s.crashed(app, component, version, corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{ended(component)}})
+}
+
+// CrashSidecar is Crash for a sidecar, which the component's own process waits for.
+func (s *Stage) CrashSidecar(app, component, sidecar string, version int64) {
+	s.tb.Helper()
+	s.crashed(app, component, version, corev1.PodStatus{InitContainerStatuses: []corev1.ContainerStatus{ended(sidecar)}})
+}
+
+func (s *Stage) crashed(app, component string, version int64, status corev1.PodStatus) {
+	s.tb.Helper()
 	pod := podOf(app, fmt.Sprintf("%s-v%d-crash", component, version), map[string]string{
 		v1alpha1.LabelApp: app, v1alpha1.LabelComponent: component, v1alpha1.LabelRelease: fmt.Sprintf("v%d", version),
 	})
 	s.Create(pod)
-	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{
-		Name: component, RestartCount: 2,
+	pod.Status = status
+	s.must(s.Client.Status().Update(s.ctx(), pod))
+}
+
+// ended is a container that ended three times and will be started again.
+func ended(name string) corev1.ContainerStatus {
+	return corev1.ContainerStatus{
+		Name: name, RestartCount: 2,
 		State:                corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}},
 		LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1, Reason: "Error"}},
-	}}
-	s.must(s.Client.Status().Update(s.ctx(), pod))
+	}
 }
 
 func podOf(namespace, name string, labels map[string]string) *corev1.Pod {

@@ -78,7 +78,7 @@ func (c *Clusters) Forget(string) {}
 // New sets a stage up. The names come from the test's, so that tests do not meet.
 func New(tb testing.TB) *Stage {
 	tb.Helper()
-	env := unhurried(tb, kubetest.Start(tb))
+	env := kubetest.Start(tb)
 	digest := sha256.Sum256([]byte(tb.Name()))
 	unique := hex.EncodeToString(digest[:])
 	s := &Stage{
@@ -93,19 +93,6 @@ func New(tb testing.TB) *Stage {
 	return s
 }
 
-// unhurried makes a client that nothing holds back: the default of five requests a
-// second is for people.
-func unhurried(tb testing.TB, env *kubetest.Env) *kubetest.Env {
-	tb.Helper()
-	config := rest.CopyConfig(env.Config)
-	config.QPS = -1
-	c, err := client.New(config, client.Options{Scheme: env.Scheme})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return &kubetest.Env{Config: config, Client: c, Scheme: env.Scheme}
-}
-
 // Start makes both reconcilers, as a controller does that was just started, with a
 // client that may fail on purpose.
 func (s *Stage) Start(c client.Client) {
@@ -114,7 +101,9 @@ func (s *Stage) Start(c client.Client) {
 	})
 	s.Releases = release.New(release.Options{
 		Client: c, Reader: c, Clusters: s.Clusters, Clock: s.Clock,
-		Tail: func(context.Context, string, string, string, string, bool) (string, error) { return Output, nil },
+		Tail: func(_ context.Context, _, _, _, container string, _ bool) (string, error) {
+			return Output + " of " + container, nil
+		},
 	})
 }
 
@@ -173,17 +162,19 @@ func (s *Stage) Settle(name string) {
 // TrySettle is Settle for clients that fail on purpose.
 func (s *Stage) TrySettle(name string) error {
 	request := ctrl.Request{NamespacedName: client.ObjectKey{Namespace: s.Namespace, Name: name}}
+	before := s.versions(name)
 	for range 6 {
-		before := s.versions(name)
 		if _, err := s.Apps.Reconcile(s.ctx(), request); err != nil {
 			return fmt.Errorf("the app's: %w", err)
 		}
 		if _, err := s.Releases.Reconcile(s.ctx(), request); err != nil {
 			return fmt.Errorf("the release's: %w", err)
 		}
-		if s.versions(name) == before {
+		now := s.versions(name)
+		if now == before {
 			return nil
 		}
+		before = now
 	}
 	return nil
 }
