@@ -4,12 +4,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/berth-dev/berth/api/v1alpha1"
 )
@@ -103,6 +100,55 @@ func TestAProcessGetsWhatItsOCUsAreWorth(t *testing.T) {
 	}
 }
 
+// sumOf adds up one resource over a process and its sidecars.
+func sumOf(list func(corev1.ResourceRequirements) corev1.ResourceList, name corev1.ResourceName, all ...corev1.ResourceRequirements) resource.Quantity {
+	var sum resource.Quantity
+	for _, one := range all {
+		sum.Add(list(one)[name])
+	}
+	return sum
+}
+
+func TestSidecarsShareWhatTheProcessHasAndNothingIsLost(t *testing.T) {
+	limits := func(r corev1.ResourceRequirements) corev1.ResourceList { return r.Limits }
+	requests := func(r corev1.ResourceRequirements) corev1.ResourceList { return r.Requests }
+	for name, test := range map[string]struct {
+		ocus, overcommit int32
+		percents         []int32
+	}{
+		"one sidecar":                           {1, 1, []int32{10}},
+		"shares that cut bytes":                 {3, 1, []int32{7, 13, 29, 41}},
+		"as much as they may":                   {1, 10, []int32{70, 5, 5, 10}},
+		"shares of less than a thousandth":      {1, 100, []int32{5, 85}},
+		"no sidecar":                            {2, 10, nil},
+		"the largest process and many sidecars": {100, 10, []int32{33, 33, 23}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			whole := Resources(test.ocus, test.overcommit)
+			own, sidecars := Shares(test.ocus, test.overcommit, test.percents)
+			if len(sidecars) != len(test.percents) {
+				t.Fatalf("%d shares for %d sidecars", len(sidecars), len(test.percents))
+			}
+			for _, resourceName := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
+				for what, list := range map[string]func(corev1.ResourceRequirements) corev1.ResourceList{"limits": limits, "requests": requests} {
+					got, want := sumOf(list, resourceName, append(sidecars, own)...), list(whole)[resourceName]
+					if got.Cmp(want) != 0 {
+						t.Errorf("%s of %s: %s together, want %s", what, resourceName, got.String(), want.String())
+					}
+					if left := list(own)[resourceName]; left.Sign() <= 0 {
+						t.Errorf("%s of %s: nothing is left for the process", what, resourceName)
+					}
+				}
+			}
+			for i, percent := range test.percents {
+				if got, want := sidecars[i].Limits.Cpu().MilliValue(), int64(test.ocus*percent); got != want {
+					t.Errorf("sidecar %d may use %dm, want %dm", i, got, want)
+				}
+			}
+		})
+	}
+}
+
 func app(components []v1alpha1.Component, formation ...v1alpha1.ComponentFormation) v1alpha1.App {
 	return v1alpha1.App{Spec: v1alpha1.AppSpec{
 		Template:  &v1alpha1.AppTemplate{Components: components},
@@ -122,6 +168,9 @@ func TestUsageAndSurgeOfAnApp(t *testing.T) {
 		"a stopped component needs nothing": {app([]v1alpha1.Component{{Name: "web"}}, v1alpha1.ComponentFormation{Name: "web", OCUs: 2}), 0, 0},
 		"a component with a volume does not surge": {
 			app([]v1alpha1.Component{{Name: "db", Volumes: volume}, {Name: "web"}}, v1alpha1.ComponentFormation{Name: "db", Count: 1, OCUs: 4}), 5, 1,
+		},
+		"a component that runs by the clock is reserved and does not surge": {
+			app([]v1alpha1.Component{{Name: "report", Cron: &v1alpha1.Cron{}}}, v1alpha1.ComponentFormation{Name: "report", Count: 1, OCUs: 3}), 3, 0,
 		},
 		"a formation of a component that left counts for nothing": {
 			app([]v1alpha1.Component{{Name: "web"}}, v1alpha1.ComponentFormation{Name: "old", Count: 9, OCUs: 9}), 1, 1,
@@ -209,70 +258,5 @@ func TestAComponentThatFillsThePlanCanBeRenamed(t *testing.T) {
 	renamed.Status.Components = []v1alpha1.ComponentStatus{{Name: "old", Desired: 4, OCUs: 5}}
 	if room, want := plan.Spec.OCUs+Headroom(plan, []v1alpha1.App{renamed}), int32(4*5+4*5); room < want {
 		t.Errorf("there is room for %d OCUs, want %d", room, want)
-	}
-}
-
-func cluster(name, host string, age time.Duration, change func(*v1alpha1.VirtualCluster)) v1alpha1.VirtualCluster {
-	made := v1alpha1.VirtualCluster{ObjectMeta: metav1.ObjectMeta{
-		Name: name, CreationTimestamp: metav1.NewTime(time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC).Add(-age)),
-	}}
-	made.Spec.HostCluster = host
-	made.Status.Phase = v1alpha1.VirtualClusterAvailable
-	if change != nil {
-		change(&made)
-	}
-	return made
-}
-
-func TestACandidateIsReadyUnboundAndInTheRegionOldestFirst(t *testing.T) {
-	hosts := []v1alpha1.HostCluster{
-		{ObjectMeta: metav1.ObjectMeta{Name: "eu"}, Spec: v1alpha1.HostClusterSpec{Region: "eu", Pool: v1alpha1.PoolSpec{MaxClusters: 10}}},
-		{ObjectMeta: metav1.ObjectMeta{Name: "us"}, Spec: v1alpha1.HostClusterSpec{Region: "us", Pool: v1alpha1.PoolSpec{MaxClusters: 1}}},
-	}
-	clusters := []v1alpha1.VirtualCluster{
-		cluster("young", "eu", time.Minute, nil),
-		cluster("old", "eu", time.Hour, nil),
-		cluster("american", "us", 2*time.Hour, nil),
-		cluster("nowhere", "gone", 3*time.Hour, nil),
-		cluster("starting", "eu", 4*time.Hour, func(c *v1alpha1.VirtualCluster) { c.Status.Phase = v1alpha1.VirtualClusterPending }),
-		cluster("leaving", "eu", 4*time.Hour, func(c *v1alpha1.VirtualCluster) { c.DeletionTimestamp = &metav1.Time{} }),
-		cluster("bound", "eu", 4*time.Hour, func(c *v1alpha1.VirtualCluster) { c.Spec.ClaimRef = &v1alpha1.ClaimRef{Name: "shop", UID: "1"} }),
-	}
-	for region, want := range map[string][]string{
-		"eu": {"old", "young"}, "": {"american", "old", "young"}, "asia": nil,
-	} {
-		var got []string
-		for _, c := range Candidates(clusters, hosts, region) {
-			got = append(got, c.Name)
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("region %q (-want +got):\n%s", region, diff)
-		}
-	}
-}
-
-func TestWhyThereIsNoCandidate(t *testing.T) {
-	hosts := []v1alpha1.HostCluster{{
-		ObjectMeta: metav1.ObjectMeta{Name: "eu"},
-		Spec:       v1alpha1.HostClusterSpec{Region: "eu", Pool: v1alpha1.PoolSpec{MaxClusters: 1}},
-	}}
-	full := []v1alpha1.VirtualCluster{cluster("a", "eu", 0, func(c *v1alpha1.VirtualCluster) { c.Spec.ClaimRef = &v1alpha1.ClaimRef{UID: "1"} })}
-	for name, test := range map[string]struct {
-		clusters []v1alpha1.VirtualCluster
-		hosts    []v1alpha1.HostCluster
-		region   string
-		want     string
-	}{
-		"one can be made":          {nil, hosts, "eu", v1alpha1.ReasonQueued},
-		"one is starting":          {[]v1alpha1.VirtualCluster{cluster("a", "eu", 0, nil)}, hosts, "eu", v1alpha1.ReasonQueued},
-		"the host is full":         {full, hosts, "eu", v1alpha1.ReasonNoCapacity},
-		"nobody serves the region": {nil, hosts, "asia", v1alpha1.ReasonNoCapacity},
-		"there is no host":         {nil, nil, "", v1alpha1.ReasonNoCapacity},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if got, message := WhyNone(test.clusters, test.hosts, test.region); got != test.want || message == "" {
-				t.Errorf("%s (%q), want %s", got, message, test.want)
-			}
-		})
 	}
 }

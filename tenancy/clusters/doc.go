@@ -8,5 +8,5 @@
 // nothing is watched, so that a sleeping cluster is left alone; what is cached
 // is dropped when the cluster no longer takes it.
 //
-// It implements tenancy.Clusters. Only cmd may import it.
+// It implements tenancy.Clusters, and asks host clusters whether they are there. Only cmd may import it.
 package clusters

@@ -40,7 +40,9 @@ func (w *world) start() {
 		w.t.Fatal(err)
 	}
 	for _, r := range []interface{ Register(manager.Manager) error }{
-		hostcluster.New(hostcluster.Options{Client: mgr.GetClient(), Installer: w.installer, Clock: clock.RealClock{}}),
+		hostcluster.New(hostcluster.Options{
+			Client: mgr.GetClient(), Installer: w.installer, Reach: w.away.reach, Clock: clock.RealClock{}, Events: mgr.GetEventRecorder("test"),
+		}),
 		virtualcluster.New(virtualcluster.Options{
 			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Installer: w.installer, Clusters: w.clusters, Clock: clock.RealClock{},
 			Events: mgr.GetEventRecorder("test"), SystemNamespace: w.system,
@@ -182,7 +184,7 @@ func cut(c client.WithWatch, after string) client.Client {
 
 func (w *world) watching() client.WithWatch {
 	w.t.Helper()
-	c, err := client.NewWithWatch(w.Config, client.Options{Scheme: w.Scheme})
+	c, err := client.NewWithWatch(w.Config, client.Options{Scheme: w.Scheme, Mapper: w.Client.RESTMapper()})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -127,6 +127,39 @@ func TestAppsGoBeforeTheClusterTheyRunOn(t *testing.T) {
 	w.wantNothingLeft("orderly", "ggggggg1")
 }
 
+func TestDomainsGoBeforeTheAppsTheyLeadTo(t *testing.T) {
+	const held = "test.berth.dev/held"
+	w := newWorld(t)
+	w.plan()
+	w.host(v1alpha1.PoolSpec{MaxClusters: 10})
+	w.available("ggggggg2")
+	made := w.tenant("domained")
+	w.pass(w.tenants(w.Client), "domained")
+	app := &v1alpha1.App{ObjectMeta: metav1.ObjectMeta{Namespace: "tenant-domained", Name: "web"}}
+	domain := &v1alpha1.Domain{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "tenant-domained", Name: "host.example.com", Finalizers: []string{held}},
+		Spec:       v1alpha1.DomainSpec{Host: "example.com", App: "web"},
+	}
+	w.create(app)
+	w.create(domain)
+	w.delete(made)
+	w.settle("domained", "ggggggg2")
+	if !w.exists(domain) || domain.DeletionTimestamp == nil {
+		t.Fatal("the domain is not being deleted")
+	}
+	if !w.exists(app) || app.DeletionTimestamp != nil {
+		t.Error("the app did not wait for its domain")
+	}
+
+	domain.Finalizers = nil
+	if err := w.Client.Update(t.Context(), domain); err != nil {
+		t.Fatal(err)
+	}
+	w.settle("domained", "ggggggg2")
+	w.settle("domained", "ggggggg2")
+	w.wantNothingLeft("domained", "ggggggg2")
+}
+
 func TestATenantsNameIsNeverUsedAgain(t *testing.T) {
 	w := newWorld(t)
 	w.plan()

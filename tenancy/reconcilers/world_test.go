@@ -42,10 +42,11 @@ type world struct {
 	borders
 }
 
-// borders stand in for Helm and for tenants' API servers.
+// borders stand in for Helm, for tenants' API servers and for those of hosts.
 type borders struct {
 	installer *installer
 	clusters  *clusters
+	away      *away
 }
 
 func newWorld(t *testing.T) *world {
@@ -54,6 +55,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{Env: env, t: t, system: env.Namespace(t)}
 	w.installer = &installer{client: env.Client, installed: map[string]bool{}}
 	w.clusters = &clusters{config: env.Config, client: env.Client}
+	w.away = &away{hosts: map[string]bool{}}
 	t.Cleanup(w.clear)
 	return w
 }
@@ -95,15 +97,21 @@ func (w *world) virtualClusters() *virtualcluster.Reconciler {
 }
 
 func (w *world) hosts() *hostcluster.Reconciler {
-	return hostcluster.New(hostcluster.Options{Client: w.Client, Installer: w.installer, Clock: clock.RealClock{}})
+	return hostcluster.New(hostcluster.Options{Client: w.Client, Installer: w.installer, Reach: w.away.reach, Clock: clock.RealClock{}})
 }
 
-// host makes a host cluster of the given pool.
+// host makes a host cluster of the given pool, which answers.
 func (w *world) host(pool v1alpha1.PoolSpec) {
+	w.hostIn("local", "local", pool)
+	w.pass(w.hosts(), "local")
+}
+
+// hostIn makes a host cluster that nobody has looked at yet.
+func (w *world) hostIn(region, name string, pool v1alpha1.PoolSpec) {
 	w.create(&v1alpha1.HostCluster{
-		ObjectMeta: metav1.ObjectMeta{Name: "local"},
+		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: v1alpha1.HostClusterSpec{
-			Region: "local", CPUOvercommit: 10, Pool: pool,
+			Region: region, CPUOvercommit: 10, Pool: pool,
 			Network: v1alpha1.HostNetwork{APIServerCIDRs: []string{"192.0.2.1/32"}, APIServerPort: 6443},
 		},
 	})
@@ -122,12 +130,17 @@ func (w *world) tenant(name string) *v1alpha1.Tenant {
 	return made
 }
 
-// available makes a virtual cluster that waits to be claimed.
+// available makes virtual clusters that wait to be claimed.
 func (w *world) available(ids ...string) {
+	w.t.Helper()
+	w.availableOn("local", ids...)
+}
+
+func (w *world) availableOn(host string, ids ...string) {
 	w.t.Helper()
 	for _, id := range ids {
 		w.create(&v1alpha1.VirtualCluster{
-			ObjectMeta: metav1.ObjectMeta{Name: id}, Spec: v1alpha1.VirtualClusterSpec{HostCluster: "local"},
+			ObjectMeta: metav1.ObjectMeta{Name: id}, Spec: v1alpha1.VirtualClusterSpec{HostCluster: host},
 		})
 		for range 2 {
 			w.pass(w.virtualClusters(), id)
@@ -297,6 +310,27 @@ func (i *installer) left() []string {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return slices.Sorted(maps.Keys(i.installed))
+}
+
+// away are the hosts whose API servers do not answer.
+type away struct {
+	mu    sync.Mutex
+	hosts map[string]bool
+}
+
+func (a *away) set(host string, away bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.hosts[host] = away
+}
+
+func (a *away) reach(_ context.Context, host *v1alpha1.HostCluster) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.hosts[host.Name] {
+		return errors.New("no route to the host")
+	}
+	return nil
 }
 
 // clusters is the border to tenants' API servers: the test's own stands in for each.

@@ -7,9 +7,11 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -20,20 +22,29 @@ import (
 	"github.com/berth-dev/berth/tenancy/reconcilers/kit"
 )
 
+// workers are more than one, so that a host that does not answer holds up no other.
+const workers = 4
+
 // Options are what a Reconciler needs.
 type Options struct {
 	// Client may read from a cache.
 	Client client.Client
 	// Installer knows what a new member would be made of.
 	Installer tenancy.Installer
+	// Reach asks a host cluster's API server whether it is there; an error means that it
+	// did not answer. Its context ends after a few seconds.
+	Reach func(ctx context.Context, host *v1alpha1.HostCluster) error
 	// Clock tells the time.
 	Clock clock.PassiveClock
+	// Events takes what happened; nil drops it.
+	Events events.EventRecorder
 }
 
 // Reconciler reconciles HostClusters.
 type Reconciler struct {
 	Options
-	young young
+	young  young
+	pulses pulses
 }
 
 // New makes a Reconciler.
@@ -46,6 +57,7 @@ func (r *Reconciler) Register(mgr manager.Manager) error {
 		For(&v1alpha1.HostCluster{}).
 		Watches(&v1alpha1.VirtualCluster{}, handler.EnqueueRequestsFromMapFunc(ofVirtualCluster)).
 		Watches(&v1alpha1.Tenant{}, handler.EnqueueRequestsFromMapFunc(r.ofTenant)).
+		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
 		Complete(r)
 }
 
@@ -61,19 +73,28 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		}
 	}
 	before := host.DeepCopy()
-	stock, err := r.keep(ctx, host)
-	report(host, stock, err)
+	heard, beatErr := r.beat(ctx, host)
+	stock, err := r.keep(ctx, host, heard.reachable(r.Clock.Now()))
+	report(host, heard, stock, err, r.Clock.Now())
+	r.record(before, host)
 	gauge(host)
 	if statusErr := r.patchStatus(ctx, before, host); statusErr != nil {
-		return ctrl.Result{}, errors.Join(err, statusErr)
+		return ctrl.Result{}, errors.Join(err, beatErr, statusErr)
 	}
 	if host.DeletionTimestamp != nil && err == nil && stock.all == 0 {
+		r.pulses.forget(host.UID)
 		return ctrl.Result{}, r.letGo(ctx, host)
 	}
-	if err == nil && stock.starting > 0 {
-		return ctrl.Result{RequeueAfter: startLimit}, nil // One of them may be stuck by then.
+	result, err := kit.Next(err)
+	if err = errors.Join(err, beatErr); err != nil {
+		r.pulses.hurry(host.UID)
+		return ctrl.Result{}, err
 	}
-	return kit.Next(err)
+	// The next look sees also whether a member that starts is stuck by then.
+	if next := heard.next(r.Clock.Now()); result.RequeueAfter == 0 || next < result.RequeueAfter {
+		result.RequeueAfter = next
+	}
+	return result, nil
 }
 
 func (r *Reconciler) patchStatus(ctx context.Context, before, after *v1alpha1.HostCluster) error {

@@ -151,14 +151,14 @@ func queue(tenants []v1alpha1.Tenant, clusters []v1alpha1.VirtualCluster, region
 }
 
 // keep counts the stock, changes it and gives the count from before the change.
-func (r *Reconciler) keep(ctx context.Context, host *v1alpha1.HostCluster) (stock, error) {
+func (r *Reconciler) keep(ctx context.Context, host *v1alpha1.HostCluster, reachable bool) (stock, error) {
 	hash, err := r.Installer.Hash(tenancy.HostClass{
 		StorageClass: host.Spec.StorageClassName, CPUOvercommit: host.Spec.CPUOvercommit,
 	})
 	if err != nil {
 		return stock{}, err
 	}
-	found, todo, err := r.look(ctx, host, hash)
+	found, todo, err := r.look(ctx, host, hash, reachable)
 	if err != nil {
 		return found, err
 	}
@@ -179,7 +179,7 @@ func (r *Reconciler) keep(ctx context.Context, host *v1alpha1.HostCluster) (stoc
 	return found, nil
 }
 
-func (r *Reconciler) look(ctx context.Context, host *v1alpha1.HostCluster, hash string) (stock, change, error) {
+func (r *Reconciler) look(ctx context.Context, host *v1alpha1.HostCluster, hash string, reachable bool) (stock, change, error) {
 	var clusters v1alpha1.VirtualClusterList
 	if err := r.Client.List(ctx, &clusters); err != nil {
 		return stock{}, change{}, fmt.Errorf("listing virtual clusters: %w", err)
@@ -188,6 +188,9 @@ func (r *Reconciler) look(ctx context.Context, host *v1alpha1.HostCluster, hash 
 	found := count(host.Name, r.young.add(clusters.Items, now), hash, now)
 	if host.DeletionTimestamp != nil {
 		return found, change{remove: slices.Concat(found.fresh, found.stale, found.stuck)}, nil
+	}
+	if host.Spec.Cordoned || !reachable {
+		return found, change{}, nil // Its pool stays as it is; what is replaced would not be made again.
 	}
 	var tenants v1alpha1.TenantList
 	if err := r.Client.List(ctx, &tenants); err != nil {

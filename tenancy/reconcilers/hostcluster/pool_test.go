@@ -133,26 +133,3 @@ func TestTheQueue(t *testing.T) {
 		t.Errorf("%d wait, want 2", got)
 	}
 }
-
-func TestTheStatusTellsHowFullThePoolIs(t *testing.T) {
-	host := &v1alpha1.HostCluster{Spec: v1alpha1.HostClusterSpec{Pool: v1alpha1.PoolSpec{Size: 3, MaxClusters: 5, MaxStarting: 2}}}
-	for name, test := range map[string]struct {
-		stock  stock
-		status metav1.ConditionStatus
-		reason string
-	}{
-		"full":                 {stock{all: 3, available: 3}, metav1.ConditionTrue, v1alpha1.ReasonSucceeded},
-		"being filled":         {stock{all: 3, available: 2, starting: 1}, metav1.ConditionFalse, v1alpha1.ReasonProgressing},
-		"no room for a member": {stock{all: 5, available: 1, bound: 4}, metav1.ConditionFalse, v1alpha1.ReasonNoCapacity},
-	} {
-		t.Run(name, func(t *testing.T) {
-			got := host.DeepCopy()
-			report(got, test.stock, nil)
-			for _, c := range got.Status.Conditions {
-				if c.Status != test.status || c.Reason != test.reason {
-					t.Errorf("%s is %s (%s), want %s (%s)", c.Type, c.Status, c.Reason, test.status, test.reason)
-				}
-			}
-		})
-	}
-}

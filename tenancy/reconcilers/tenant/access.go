@@ -23,6 +23,9 @@ const (
 	tokenLife = time.Hour
 	// renewEarly is how much of its life is left when a token is renewed.
 	renewEarly = tokenLife / 2
+	// clockLeeway is how far two clocks may be apart before a token counts as one of the
+	// future.
+	clockLeeway = 5 * time.Minute
 	// insideTimeout is how long the tenant's API server may take: its tenant must not
 	// hold up everybody else's.
 	insideTimeout = 20 * time.Second
@@ -85,14 +88,19 @@ func (r *Reconciler) token(ctx context.Context, id string) (*authenticationv1.To
 }
 
 // goodFor is how long the access in a Secret is still good for a cluster; zero when it
-// is not, or is another cluster's.
+// is not, or is another cluster's, or was made by a clock that has been set back since:
+// until its time comes again, the API server refuses it.
 func goodFor(secret *corev1.Secret, vc *v1alpha1.VirtualCluster, now time.Time) time.Duration {
 	expires, err := time.Parse(time.RFC3339, string(secret.Data[tenancy.AccessKeyExpires]))
 	if err != nil || string(secret.Data[tenancy.AccessKeyEndpoint]) != tenancy.Endpoint(vc.Name) ||
 		string(secret.Data[tenancy.AccessKeyCA]) != string(vc.Status.CABundle) || len(secret.Data[tenancy.AccessKeyToken]) == 0 {
 		return 0
 	}
-	return max(expires.Sub(now), 0)
+	left := max(expires.Sub(now), 0)
+	if left > tokenLife+clockLeeway {
+		return 0
+	}
+	return left
 }
 
 func accessSecret(

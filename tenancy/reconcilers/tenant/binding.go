@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -23,6 +24,9 @@ const lookAgain = time.Minute
 // meanwhile: so there is never more than one cluster to look at, and none is forgotten.
 const annotationClaim = "berth.dev/claim"
 
+// annotationPassedOver stands on a cluster that a tenant had chosen and gave up.
+const annotationPassedOver = "berth.dev/passed-over"
+
 // bind finds the tenant's cluster or claims one.
 func (r *Reconciler) bind(ctx context.Context, t *v1alpha1.Tenant, seen *observed) error {
 	chosen, err := r.chosen(ctx, t)
@@ -36,19 +40,21 @@ func (r *Reconciler) bind(ctx context.Context, t *v1alpha1.Tenant, seen *observe
 	if _, err := r.plan(ctx, t); err != nil {
 		return err // A tenant without limits would have the whole host.
 	}
-	var candidates []v1alpha1.VirtualCluster
-	if chosen != nil {
-		candidates = append(candidates, *chosen) // An earlier pass was cut short before the claim.
+	placement, err := r.place(ctx, t)
+	if err != nil {
+		return err
 	}
-	var clusters v1alpha1.VirtualClusterList
-	if err := r.Client.List(ctx, &clusters); err != nil {
-		return fmt.Errorf("listing virtual clusters: %w", err)
+	candidates := placement.Candidates
+	switch {
+	case chosen == nil:
+	case tenancy.Claimable(chosen) && placement.Takes(chosen.Spec.HostCluster):
+		// An earlier pass was cut short before the claim.
+		candidates = slices.Insert(candidates, 0, *chosen)
+	case len(candidates) > 0:
+		if err := r.passOver(ctx, chosen); err != nil {
+			return err
+		}
 	}
-	var hosts v1alpha1.HostClusterList
-	if err := r.Client.List(ctx, &hosts); err != nil {
-		return fmt.Errorf("listing host clusters: %w", err)
-	}
-	candidates = append(candidates, tenancy.Candidates(clusters.Items, hosts.Items, t.Spec.Region)...)
 	for i := range candidates {
 		claimed, err := r.claim(ctx, t, &candidates[i])
 		if err != nil {
@@ -59,11 +65,25 @@ func (r *Reconciler) bind(ctx context.Context, t *v1alpha1.Tenant, seen *observe
 			return nil
 		}
 	}
-	reason, message := tenancy.WhyNone(clusters.Items, hosts.Items, t.Spec.Region)
+	seen.skipped = placement.Skipped
+	reason, message := placement.WhyNone()
 	return steps.Wait(reason, message, lookAgain)
 }
 
-// chosen is the cluster an earlier pass chose, if it is this tenant's or still free.
+// place ranks what there is to claim.
+func (r *Reconciler) place(ctx context.Context, t *v1alpha1.Tenant) (tenancy.Placement, error) {
+	var clusters v1alpha1.VirtualClusterList
+	if err := r.Client.List(ctx, &clusters); err != nil {
+		return tenancy.Placement{}, fmt.Errorf("listing virtual clusters: %w", err)
+	}
+	var hosts v1alpha1.HostClusterList
+	if err := r.Client.List(ctx, &hosts); err != nil {
+		return tenancy.Placement{}, fmt.Errorf("listing host clusters: %w", err)
+	}
+	return tenancy.Place(clusters.Items, hosts.Items, t.Spec.Region), nil
+}
+
+// chosen is the cluster an earlier pass chose, if it is this tenant's or still nobody's.
 func (r *Reconciler) chosen(ctx context.Context, t *v1alpha1.Tenant) (*v1alpha1.VirtualCluster, error) {
 	id := cmp.Or(t.Annotations[annotationClaim], t.Status.VirtualCluster)
 	if id == "" {
@@ -79,10 +99,25 @@ func (r *Reconciler) chosen(ctx context.Context, t *v1alpha1.Tenant) (*v1alpha1.
 			return nil, client.IgnoreNotFound(err)
 		}
 	}
-	if vc.DeletionTimestamp == nil && tenancy.ClaimedBy(vc, t.UID) || tenancy.Claimable(vc) {
+	if vc.DeletionTimestamp == nil && (vc.Spec.ClaimRef == nil || tenancy.ClaimedBy(vc, t.UID)) {
 		return vc, nil
 	}
 	return nil, nil
+}
+
+// passOver gives up a chosen cluster that is no candidate any more: its host went away, or
+// it is not ready now. A claim of an earlier pass may still be on its way, with the
+// version of the cluster that pass saw. This write makes it another version: the claim
+// fails, or has come before and makes this write fail. So no tenant ends with two.
+func (r *Reconciler) passOver(ctx context.Context, vc *v1alpha1.VirtualCluster) error {
+	if vc.Annotations == nil {
+		vc.Annotations = map[string]string{}
+	}
+	vc.Annotations[annotationPassedOver] = vc.ResourceVersion // Never the same twice, or nothing would be written.
+	if err := r.Client.Update(ctx, vc); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("giving up virtual cluster %s: %w", vc.Name, err)
+	}
+	return nil
 }
 
 // claim tries to bind one cluster: first it writes down which, then it binds it. The

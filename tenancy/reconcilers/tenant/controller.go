@@ -59,6 +59,7 @@ func (r *Reconciler) Register(mgr manager.Manager) error {
 		For(&v1alpha1.Tenant{}, builder.WithPredicates(moreThanUsage)).
 		Watches(&v1alpha1.VirtualCluster{}, handler.EnqueueRequestsFromMapFunc(r.ofVirtualCluster)).
 		Watches(&v1alpha1.HostCluster{}, handler.EnqueueRequestsFromMapFunc(r.ofAny), changed).
+		Watches(&v1alpha1.HostCluster{}, handler.EnqueueRequestsFromMapFunc(r.ofWaiting), builder.WithPredicates(answersOtherwise)).
 		Watches(&v1alpha1.Plan{}, handler.EnqueueRequestsFromMapFunc(r.ofPlan), changed).
 		Watches(&v1alpha1.App{}, handler.EnqueueRequestsFromMapFunc(ofNamespaced), builder.WithPredicates(otherHeadroom)).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(ofNamespace)).
@@ -86,6 +87,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	}
 	report(t, seen, r.Clock.Now())
 	r.record(before, t)
+	r.recordSkipped(before, t, seen.skipped)
 	if err := r.patchStatus(ctx, before, t); err != nil {
 		return ctrl.Result{}, err
 	}
@@ -159,6 +161,10 @@ func (r *Reconciler) ofVirtualCluster(ctx context.Context, object client.Object)
 	if !tenancy.Claimable(vc) {
 		return nil
 	}
+	return r.ofWaiting(ctx, vc)
+}
+
+func (r *Reconciler) ofWaiting(ctx context.Context, _ client.Object) []reconcile.Request {
 	return r.requests(ctx, func(t *v1alpha1.Tenant) bool { return t.Status.BoundAt == nil })
 }
 

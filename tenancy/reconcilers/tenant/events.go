@@ -3,8 +3,10 @@ package tenant
 import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/berth-dev/berth/api/v1alpha1"
+	"github.com/berth-dev/berth/tenancy"
 )
 
 // record tells what changed in this pass: as events, and in the metrics.
@@ -29,4 +31,18 @@ func (r *Reconciler) record(before, after *v1alpha1.Tenant) {
 		note = "The tenant is ready"
 	}
 	r.Events.Eventf(after, nil, kind, is.Reason, "Reconcile", "%s", note)
+}
+
+// recordSkipped tells operators, when what the tenant is told changes, why each host was
+// skipped. The tenant's condition names no host; who reads it reads no events.
+func (r *Reconciler) recordSkipped(before, after *v1alpha1.Tenant, skipped []tenancy.Skipped) {
+	was := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionClusterBound)
+	is := meta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionClusterBound)
+	if r.Events == nil || is == nil || was != nil && was.Message == is.Message {
+		return
+	}
+	for _, s := range skipped {
+		host := &v1alpha1.HostCluster{ObjectMeta: metav1.ObjectMeta{Name: s.Host}} // Else two of one reason would be one event.
+		r.Events.Eventf(after, host, corev1.EventTypeNormal, s.Reason, "Place", "Host %s is skipped: %s", s.Host, s.Message)
+	}
 }

@@ -2,6 +2,7 @@ package tenant
 
 import (
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
@@ -35,4 +36,14 @@ var otherHeadroom = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 	after, is := e.ObjectNew.(*v1alpha1.App)
 	return !was || !is ||
 		tenancy.AppSurge(before) != tenancy.AppSurge(after) || tenancy.AppLeaving(before) != tenancy.AppLeaving(after)
+}}
+
+// answersOtherwise passes hosts that stopped answering or answer again. What else changes
+// in a host's status, such as its free OCUs, moves no tenant that waits.
+var answersOtherwise = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+	before, was := e.ObjectOld.(*v1alpha1.HostCluster)
+	after, is := e.ObjectNew.(*v1alpha1.HostCluster)
+	return !was || !is ||
+		meta.IsStatusConditionTrue(before.Status.Conditions, v1alpha1.ConditionReachable) !=
+			meta.IsStatusConditionTrue(after.Status.Conditions, v1alpha1.ConditionReachable)
 }}

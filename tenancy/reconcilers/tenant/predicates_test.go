@@ -69,3 +69,30 @@ func TestATenantIsLookedAtForAnAppOnlyWhereItsQuotaChanges(t *testing.T) {
 		})
 	}
 }
+
+func TestTenantsThatWaitAreLookedAtWhenAHostAnswersOtherwise(t *testing.T) {
+	heard := func(status metav1.ConditionStatus) func(*v1alpha1.HostCluster) {
+		return func(h *v1alpha1.HostCluster) {
+			h.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReachable, Status: status}}
+		}
+	}
+	for name, test := range map[string]struct {
+		change func(*v1alpha1.HostCluster)
+		want   bool
+	}{
+		"it answers for the first time": {heard(metav1.ConditionTrue), true},
+		"it does not answer yet":        {heard(metav1.ConditionFalse), false},
+		"its free OCUs":                 {func(h *v1alpha1.HostCluster) { h.Status.FreeOCUs++ }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := &v1alpha1.HostCluster{}
+			after := before.DeepCopy()
+			test.change(after)
+			for _, e := range []event.UpdateEvent{{ObjectOld: before, ObjectNew: after}, {ObjectOld: after, ObjectNew: before}} {
+				if got := answersOtherwise.Update(e); got != test.want {
+					t.Errorf("looked at: %t, want %t", got, test.want)
+				}
+			}
+		})
+	}
+}

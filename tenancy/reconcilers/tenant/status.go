@@ -17,6 +17,8 @@ type observed struct {
 	domain string
 	// cluster the tenant is bound to; nil if it is not.
 	cluster *v1alpha1.VirtualCluster
+	// skipped are the hosts that had nothing for a tenant that is not bound.
+	skipped []tenancy.Skipped
 	// usage of the plan to write; nil leaves it as it is.
 	usage *v1alpha1.TenantUsage
 	// renewIn is when the access must be renewed.

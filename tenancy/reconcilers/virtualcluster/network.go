@@ -13,9 +13,8 @@ import (
 	"github.com/berth-dev/berth/tenancy"
 )
 
-// labelTenantPod is on every pod vCluster brings to the host and never on a control
-// plane. Its key is one a tenant cannot set: vCluster hashes the tenant's own.
-const labelTenantPod = "vcluster.loft.sh/managed-by"
+// labelTenantPod tells tenants' pods from control planes.
+const labelTenantPod = tenancy.LabelTenantPod
 
 // Labels by which the platform's own pods are known. The chart sets them; the
 // namespace they are looked for in is the platform's.
