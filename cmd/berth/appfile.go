@@ -114,6 +114,7 @@ func templatePut(file *appfile.File) apiclient.TemplatePut {
 	app := file.ToApp()
 	return apiclient.TemplatePut{
 		Template: *app.Spec.Template, Formation: app.Spec.Formation, DeployTimeoutSeconds: app.Spec.DeployTimeoutSeconds,
+		Labels: app.Spec.Labels, Edge: file.Edge,
 	}
 }
 

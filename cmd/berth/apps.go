@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -28,11 +29,15 @@ func (c *cli) appCommands() []*cobra.Command {
 	}
 	remove.Flags().StringVar(&confirm, "confirm", "", "the app's name once more, instead of being asked")
 	remove.Flags().BoolVar(&noWait, "no-wait", false, "do not wait until it is gone")
+	var labels []string
+	list := &cobra.Command{
+		Use: "apps", Short: "List the tenant's apps", Args: arguments(0, 0, ""),
+		Example: "  berth apps\n  berth apps --label team=shop",
+		RunE:    func(cmd *cobra.Command, _ []string) error { return c.listApps(cmd.Context(), labels) },
+	}
+	list.Flags().StringArrayVarP(&labels, "label", "l", nil, "only apps with this label, KEY=VALUE (repeatable)")
 	return []*cobra.Command{
-		{
-			Use: "apps", Short: "List the tenant's apps", Args: arguments(0, 0, ""),
-			RunE: func(cmd *cobra.Command, _ []string) error { return c.listApps(cmd.Context()) },
-		},
+		list,
 		{
 			Use: "apps:create NAME", Short: "Make an app that runs nothing yet",
 			Long:    "Make an app that runs nothing yet. `berth apply` makes the app by itself; this is for those who want to begin step by step.",
@@ -52,16 +57,20 @@ func (c *cli) appCommands() []*cobra.Command {
 	}
 }
 
-func (c *cli) listApps(ctx context.Context) error {
+func (c *cli) listApps(ctx context.Context, labels []string) error {
 	client, tenant, err := c.tenantClient()
 	if err != nil {
 		return err
 	}
-	apps, err := client.Apps(ctx, tenant)
+	apps, err := client.Apps(ctx, tenant, labels...)
 	if err != nil {
 		return err
 	}
 	return c.show(apps, func(w io.Writer) {
+		if len(apps) == 0 && len(labels) > 0 {
+			fmt.Fprintf(w, "No app of the tenant %s has these labels. See all with: berth apps\n", tenant)
+			return
+		}
 		if len(apps) == 0 {
 			fmt.Fprintf(w, "The tenant %s has no apps yet. Write an app file with: berth init\n", tenant)
 			return
@@ -145,6 +154,12 @@ func (c *cli) appInfo(ctx context.Context) error {
 			row("URL", app.URL)
 			row("Release", versionName(app.Live))
 			row("Maintenance", yesNo(app.Maintenance))
+			if len(app.Labels) > 0 {
+				row("Labels", labelWords(app.Labels))
+			}
+			if len(app.Edge.AllowedCIDRs) > 0 {
+				row("Let in", strings.Join(app.Edge.AllowedCIDRs, ", "))
+			}
 		})
 		if len(app.Components) == 0 {
 			return
@@ -152,7 +167,7 @@ func (c *cli) appInfo(ctx context.Context) error {
 		fmt.Fprintln(w)
 		table(w, "COMPONENT|READY|OCUS EACH|URL", func(row func(...any)) {
 			for _, k := range app.Components {
-				row(k.Name, fmt.Sprintf("%d of %d", k.Ready, k.Count), k.OCUs, k.URL)
+				row(k.Name, readyWords(app.Template, k), k.OCUs, k.URL)
 			}
 		})
 		for _, cond := range app.Conditions {

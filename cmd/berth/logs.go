@@ -19,15 +19,23 @@ import (
 const catchUpLines = 1000
 
 func (c *cli) logCommands() []*cobra.Command {
-	opts := apiclient.LogOptions{}
+	opts, access := apiclient.LogOptions{}, false
 	logs := &cobra.Command{
 		Use: "logs", Short: "Show what an app writes, all components together",
 		Long: `Show what the processes of an app write, all components together, each line with its
-process's name. With --follow it goes on, through releases and restarts, until Ctrl-C.`,
-		Example: "  berth logs\n  berth logs -f -c api",
+process's name. With --follow it goes on, through releases and restarts, until Ctrl-C.
+With --access it shows the requests that visitors made instead, of which the platform keeps
+the newest few hundred.`,
+		Example: "  berth logs\n  berth logs -f -c api\n  berth logs --access -f",
 		Args:    arguments(0, 0, ""),
-		RunE:    func(cmd *cobra.Command, _ []string) error { return c.logs(cmd.Context(), opts) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if access {
+				return c.accessLog(cmd.Context(), opts)
+			}
+			return c.logs(cmd.Context(), opts)
+		},
 	}
+	logs.Flags().BoolVar(&access, "access", false, "the requests of visitors, not what the app writes")
 	logs.Flags().BoolVarP(&opts.Follow, "follow", "f", false, "go on with what comes")
 	logs.Flags().StringVarP(&opts.Component, "component", "c", "", "only this component")
 	logs.Flags().IntVarP(&opts.Tail, "lines", "n", 100, "how many lines of the past")

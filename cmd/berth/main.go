@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // schedules name time zones, and not every machine knows them
 
 	"github.com/berth-dev/berth/internal/localcluster"
 )

@@ -13,14 +13,22 @@ import (
 )
 
 func (c *cli) maintenanceCommands() []*cobra.Command {
-	return []*cobra.Command{
-		{
-			Use: "maintenance:on", Short: "Answer every visitor that the app is being worked on", Args: arguments(0, 0, ""),
-			RunE: func(cmd *cobra.Command, _ []string) error { return c.maintenance(cmd.Context(), true) },
+	var message string
+	on := &cobra.Command{
+		Use: "maintenance:on", Short: "Answer every visitor that the app is being worked on", Args: arguments(0, 0, ""),
+		Long: `Answer every visitor with 503 and a page that says that the app is being worked on. The
+message is plain text on that page; without one it is the usual page.`,
+		Example: "  berth maintenance:on\n  berth maintenance:on --message \"Back at noon.\"",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.maintenance(cmd.Context(), true, &apiclient.EdgePatch{MaintenanceMessage: &message})
 		},
+	}
+	on.Flags().StringVar(&message, "message", "", "what the page says, at most 500 characters")
+	return []*cobra.Command{
+		on,
 		{
 			Use: "maintenance:off", Short: "Let visitors in again", Args: arguments(0, 0, ""),
-			RunE: func(cmd *cobra.Command, _ []string) error { return c.maintenance(cmd.Context(), false) },
+			RunE: func(cmd *cobra.Command, _ []string) error { return c.maintenance(cmd.Context(), false, nil) },
 		},
 		{
 			Use: "url", Short: "Print the app's URL", Args: arguments(0, 0, ""),
@@ -48,12 +56,12 @@ func (c *cli) maintenanceCommands() []*cobra.Command {
 	}
 }
 
-func (c *cli) maintenance(ctx context.Context, on bool) error {
+func (c *cli) maintenance(ctx context.Context, on bool, edge *apiclient.EdgePatch) error {
 	client, tenant, app, err := c.appClient()
 	if err != nil {
 		return err
 	}
-	change, err := client.PatchApp(ctx, tenant, app, apiclient.AppPatch{Maintenance: &on})
+	change, err := client.PatchApp(ctx, tenant, app, apiclient.AppPatch{Maintenance: &on, Edge: edge})
 	if err != nil {
 		return err
 	}

@@ -18,33 +18,46 @@ type fakePortal struct {
 	http.ServeMux
 	mu       sync.Mutex
 	tenants  map[string]apiclient.Tenant
+	hosts    map[string]*apiclient.HostCluster
 	apps     map[string]*apiclient.App
 	releases map[string][]apiclient.Release
 	secrets  map[string][]string
+	files    []byte // the archive of the last upload
+	folder   string // where it went
 }
 
 func newFakePortal() *fakePortal {
 	p := &fakePortal{
 		tenants:  map[string]apiclient.Tenant{"acme": {Name: "acme", Plan: "small", Ready: true, PlanOCUs: 20, HostSuffix: "acme.berth.localhost"}},
+		hosts:    fakeHosts(),
 		apps:     map[string]*apiclient.App{},
 		releases: map[string][]apiclient.Release{},
 		secrets:  map[string][]string{},
 	}
 	app := "/v1/tenants/acme/apps/{app}"
 	for pattern, h := range map[string]func(*http.Request) (any, error){
-		"GET /v1/me":                func(*http.Request) (any, error) { return apiclient.Principal{Name: "olga", Operator: true}, nil },
-		"GET /v1/plans":             p.plans,
-		"GET /v1/tenants":           p.listTenants,
-		"POST /v1/tenants":          p.createTenant,
-		"GET /v1/tenants/{tenant}":  p.tenant,
-		"GET /v1/tenants/acme/apps": p.listApps,
-		"GET " + app:                p.app,
-		"PUT " + app + "/template":  p.put,
-		"PATCH " + app:              p.patch,
-		"POST " + app + "/restart":  p.restart,
-		"GET " + app + "/releases":  p.listReleases,
-		"GET " + app + "/secrets":   p.listSecrets,
-		"PATCH " + app + "/secrets": p.patchSecrets,
+		"GET /v1/me":                    func(*http.Request) (any, error) { return apiclient.Principal{Name: "olga", Operator: true}, nil },
+		"GET /v1/plans":                 p.plans,
+		"GET /v1/regions":               p.regions,
+		"GET /v1/hostclusters":          p.listHosts,
+		"GET /v1/hostclusters/{host}":   p.host,
+		"PATCH /v1/hostclusters/{host}": p.patchHost,
+		"GET /v1/tenants":               p.listTenants,
+		"POST /v1/tenants":              p.createTenant,
+		"GET /v1/tenants/{tenant}":      p.tenant,
+		"GET /v1/tenants/acme/apps":     p.listApps,
+		"GET " + app:                    p.app,
+		"PUT " + app + "/template":      p.put,
+		"PATCH " + app:                  p.patch,
+		"POST " + app + "/restart":      p.restart,
+		"GET " + app + "/releases":      p.listReleases,
+		"GET " + app + "/secrets":       p.listSecrets,
+		"GET " + app + "/diagnosis":     p.diagnosis,
+		"GET " + app + "/config/history": func(r *http.Request) (any, error) {
+			return apiclient.List[apiclient.ConfigDiff]{Items: []apiclient.ConfigDiff{configDiff(r)}}, nil
+		},
+		"GET " + app + "/config/diff": func(r *http.Request) (any, error) { return configDiff(r), nil },
+		"PATCH " + app + "/secrets":   p.patchSecrets,
 		"GET /v1/tenants/acme/kubeconfig": func(*http.Request) (any, error) {
 			return apiclient.Kubeconfig{Tenant: "acme", Server: "https://abcd1234.k8s.example.com", CA: "a CA"}, nil
 		},
@@ -56,9 +69,15 @@ func newFakePortal() *fakePortal {
 	}
 	p.HandleFunc("GET "+app+"/releases/latest/watch", p.watch)
 	p.HandleFunc("GET "+app+"/logs", p.logs)
+	p.HandleFunc("GET "+app+"/access", p.access)
 	p.HandleFunc("POST "+app+"/run", p.run)
+	p.HandleFunc("GET "+app+"/forward", p.forward)
+	p.HandleFunc("GET "+app+"/upload", p.upload)
+	p.HandleFunc("GET "+app+"/download", p.download)
 	p.HandleFunc("DELETE /v1/tenants/{tenant}", p.deleteTenant)
 	p.HandleFunc("DELETE "+app, p.deleteApp)
+	p.certRoutes()
+	p.domainRoutes()
 	return p
 }
 
@@ -82,10 +101,12 @@ func (p *fakePortal) plans(*http.Request) (any, error) {
 	return apiclient.List[apiclient.Plan]{Items: []apiclient.Plan{{Name: "small", OCUs: 20, Storage: "20Gi"}}}, nil
 }
 
-func (p *fakePortal) listTenants(*http.Request) (any, error) {
+func (p *fakePortal) listTenants(r *http.Request) (any, error) {
 	var out apiclient.List[apiclient.Tenant]
 	for _, t := range p.tenants {
-		out.Items = append(out.Items, t)
+		if owner := r.URL.Query().Get("organization"); owner == "" || owner == t.Organization {
+			out.Items = append(out.Items, t)
+		}
 	}
 	slices.SortFunc(out.Items, func(a, b apiclient.Tenant) int { return strings.Compare(a.Name, b.Name) })
 	return out, nil
@@ -99,7 +120,12 @@ func (p *fakePortal) createTenant(r *http.Request) (any, error) {
 	if in.Plan != "small" {
 		return nil, &apiclient.Problem{Status: 422, Field: "plan", Detail: "there is no plan named " + in.Plan, Fix: "Choose one of: small."}
 	}
-	p.tenants[in.Name] = apiclient.Tenant{Name: in.Name, Plan: in.Plan, Ready: true, PlanOCUs: 20}
+	if in.Region != "" && in.Region != "eu" {
+		return nil, &apiclient.Problem{Status: 422, Field: "region", Detail: "no cluster serves the region " + in.Region, Fix: "Choose one of: eu; or name none."}
+	}
+	p.tenants[in.Name] = apiclient.Tenant{
+		Name: in.Name, Plan: in.Plan, Region: in.Region, Organization: in.Organization, Ready: true, PlanOCUs: 20,
+	}
 	return p.tenants[in.Name], nil
 }
 
@@ -136,10 +162,13 @@ func (p *fakePortal) restart(r *http.Request) (any, error) {
 	return out, nil
 }
 
-func (p *fakePortal) listApps(*http.Request) (any, error) {
+func (p *fakePortal) listApps(r *http.Request) (any, error) {
 	out := apiclient.List[apiclient.App]{Items: []apiclient.App{}}
 	for _, a := range p.apps {
-		out.Items = append(out.Items, *a)
+		key, value, _ := strings.Cut(r.URL.Query().Get("label"), "=")
+		if a.Labels[key] == value {
+			out.Items = append(out.Items, *a)
+		}
 	}
 	return out, nil
 }
@@ -225,6 +254,9 @@ func (p *fakePortal) patch(r *http.Request) (any, error) {
 		return nil, err
 	}
 	a := p.apps[r.PathValue("app")]
+	if err := patchSettings(a, in); err != nil {
+		return nil, err
+	}
 	out := apiclient.Changed{Changed: true, PlanOCUs: 20}
 	for _, f := range in.Formation {
 		for i := range a.Components {

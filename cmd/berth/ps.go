@@ -15,11 +15,12 @@ import (
 func (c *cli) processCommands() []*cobra.Command {
 	var noWait bool
 	restart := &cobra.Command{
-		Use: "ps:restart", Short: "Restart every process, a few at a time; try a failed release again", Args: arguments(0, 0, ""),
-		Long: `Restart every process, a few at a time. When the newest release failed, it is tried again
-as a new one, and the command waits for that.`,
-		Example: "  berth ps:restart",
-		RunE:    func(cmd *cobra.Command, _ []string) error { return c.restart(cmd.Context(), noWait) },
+		Use: "ps:restart [COMPONENT...]", Short: "Restart every process, a few at a time; try a failed release again",
+		Long: `Restart every process, or those of some components, a few at a time. When the newest release
+failed, it is tried again as a new one, and the command waits for that.`,
+		Example: "  berth ps:restart\n  berth ps:restart web worker",
+		Args:    arguments(0, -1, ""),
+		RunE:    func(cmd *cobra.Command, args []string) error { return c.restart(cmd.Context(), args, noWait) },
 	}
 	noWaitFlag(restart, &noWait)
 	return []*cobra.Command{
@@ -132,12 +133,12 @@ func printSizes(w io.Writer, app apiclient.App) {
 	})
 }
 
-func (c *cli) restart(ctx context.Context, noWait bool) error {
+func (c *cli) restart(ctx context.Context, components []string, noWait bool) error {
 	client, tenant, app, err := c.appClient()
 	if err != nil {
 		return err
 	}
-	change, err := client.Restart(ctx, tenant, app)
+	change, err := client.Restart(ctx, tenant, app, components...)
 	if err != nil {
 		return err
 	}
@@ -148,6 +149,10 @@ func (c *cli) restart(ctx context.Context, noWait bool) error {
 			printOutcome(w, out)
 			return
 		}
-		fmt.Fprintf(w, "%s is live. Its processes are being restarted; watch them with: berth ps --app %s\n", versionName(out.Release.Version), app)
+		whose := "Its processes"
+		if len(components) > 0 {
+			whose = "The processes of " + strings.Join(components, ", ")
+		}
+		fmt.Fprintf(w, "%s is live. %s are being restarted; watch them with: berth ps --app %s\n", versionName(out.Release.Version), whose, app)
 	})
 }

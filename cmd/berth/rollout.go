@@ -162,7 +162,9 @@ func describeRollout(ev apiclient.ReleaseEvent) string {
 	}
 	parts := make([]string, 0, len(ev.App.Components))
 	for _, k := range ev.App.Components {
-		parts = append(parts, fmt.Sprintf("%s %d/%d", k.Name, k.Ready, k.Count))
+		if clockOf(ev.App.Template, k.Name) == nil {
+			parts = append(parts, fmt.Sprintf("%s %d/%d", k.Name, k.Ready, k.Count))
+		}
 	}
 	return fmt.Sprintf("%s %s: %s", versionName(ev.Release.Version), phaseName(ev.Release.Phase), strings.Join(parts, ", "))
 }

@@ -17,10 +17,12 @@ import (
 const (
 	groupApps       = "apps"
 	groupConfig     = "config"
+	groupDomains    = "domains"
 	groupTenants    = "tenants"
 	groupKubernetes = "kubernetes"
 	groupMachine    = "machine"
 	groupAccount    = "account"
+	groupPlatform   = "platform"
 )
 
 // cli is what all commands share: where to write, and what the flags say.
@@ -89,16 +91,20 @@ func newRoot(c *cli) *cobra.Command {
 	root.AddGroup(
 		&cobra.Group{ID: groupApps, Title: "Apps:"},
 		&cobra.Group{ID: groupConfig, Title: "Config and secrets:"},
+		&cobra.Group{ID: groupDomains, Title: "Hosts of your own:"},
 		&cobra.Group{ID: groupTenants, Title: "Tenants:"},
 		&cobra.Group{ID: groupAccount, Title: "Account:"},
+		&cobra.Group{ID: groupPlatform, Title: "The platform, for operators:"},
 		&cobra.Group{ID: groupMachine, Title: "Berth on this machine:"},
 		&cobra.Group{ID: groupKubernetes, Title: "Kubernetes:"},
 	)
 	for group, commands := range map[string][]*cobra.Command{
-		groupApps: slices.Concat(c.appFileCommands(), c.appCommands(), c.deployCommands(), c.releaseCommands(),
-			c.processCommands(), c.logCommands(), c.runCommands(), c.maintenanceCommands()),
-		groupConfig:     slices.Concat(c.configCommands(), c.secretCommands()),
-		groupTenants:    slices.Concat(c.tenantCommands(), c.planCommands()),
+		groupApps: slices.Concat(c.appFileCommands(), c.appCommands(), c.labelCommands(), c.diagnoseCommands(), c.deployCommands(), c.releaseCommands(),
+			c.processCommands(), c.logCommands(), c.runCommands(), c.forwardCommands(), c.copyCommands(), c.maintenanceCommands(), c.edgeCommands()),
+		groupConfig:     slices.Concat(c.configCommands(), c.configHistoryCommands(), c.secretCommands()),
+		groupDomains:    slices.Concat(c.domainCommands(), c.certCommands()),
+		groupTenants:    slices.Concat(c.tenantCommands(), c.planCommands(), c.regionCommands()),
+		groupPlatform:   c.hostClusterCommands(),
 		groupAccount:    slices.Concat(c.loginCommands(), c.versionCommands()),
 		groupKubernetes: c.kubeconfigCommands(),
 		groupMachine:    {c.upCommand(), c.downCommand(), c.statusCommand(), c.doctorCommand()},

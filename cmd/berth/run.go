@@ -128,7 +128,7 @@ func (c *cli) shell(ctx context.Context, in apiclient.Run) error {
 }
 
 // enter gives the terminal to the process, until leave.
-func enter(shell *apiclient.Shell, keyboard *os.File) (leave func(), err error) {
+func enter(shell *apiclient.Pipe, keyboard *os.File) (leave func(), err error) {
 	fd := int(keyboard.Fd()) // a descriptor is small
 	state, err := term.MakeRaw(fd)
 	if err != nil {
@@ -144,7 +144,7 @@ func enter(shell *apiclient.Shell, keyboard *os.File) (leave func(), err error) 
 
 // copyKeys sends what is typed until the shell ends. It may wait for one more key then;
 // the program ends without it.
-func copyKeys(shell *apiclient.Shell, keyboard *os.File) {
+func copyKeys(shell *apiclient.Pipe, keyboard *os.File) {
 	buf := make([]byte, 4096)
 	for {
 		n, err := keyboard.Read(buf)
@@ -158,7 +158,7 @@ func copyKeys(shell *apiclient.Shell, keyboard *os.File) {
 }
 
 // copySizes tells the shell the window's size, and when it changes.
-func copySizes(shell *apiclient.Shell, fd int) (stop func()) {
+func copySizes(shell *apiclient.Pipe, fd int) (stop func()) {
 	changes := make(chan os.Signal, 1)
 	changes <- syscall.SIGWINCH // it may have changed while the process started
 	signal.Notify(changes, syscall.SIGWINCH)

@@ -57,7 +57,9 @@ func printStatus(out io.Writer, instance *localcluster.Instance, status statusOu
 		fmt.Fprintf(out, "Instance %q runs: %s\n\n", instance.Name, status.URL)
 		fmt.Fprintf(out, "  registry     %s\n", status.Registry)
 		fmt.Fprintf(out, "  certificate  %s\n", status.CA)
-		fmt.Fprintf(out, "  kubeconfig   %s\n\n", status.Kubeconfig)
+		fmt.Fprintf(out, "  kubeconfig   %s\n", status.Kubeconfig)
+		fmt.Fprintf(out, "  zone file    %s, for domains of your own; a line of it:\n", status.ZoneFile)
+		fmt.Fprintf(out, "               _berth.www.acme-shop.localhost. TXT \"berth-domain=TOKEN\"\n\n")
 	case instance.Exists():
 		fmt.Fprintf(out, "Instance %q is stopped. `berth up --name %s` starts it.\n", instance.Name, instance.Name)
 	default:

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,18 +18,21 @@ import (
 const pollEvery = 500 * time.Millisecond
 
 func (c *cli) tenantCommands() []*cobra.Command {
-	var plan, region, display, confirm string
+	var plan, region, organization, owner, display, confirm string
 	var noWait bool
 	create := &cobra.Command{
 		Use: "tenants:create NAME", Short: "Make a tenant and wait until it is ready",
-		Example: "  berth tenants:create acme --plan small",
+		Example: "  berth tenants:create acme --plan small\n  berth tenants:create acme-us --region us --organization acme",
 		Args:    arguments(1, 1, "a name"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.createTenant(cmd.Context(), apiclient.NewTenant{Name: args[0], Plan: plan, Region: region, DisplayName: display}, noWait)
+			return c.createTenant(cmd.Context(), apiclient.NewTenant{
+				Name: args[0], Plan: plan, Region: region, Organization: organization, DisplayName: display,
+			}, noWait)
 		},
 	}
 	create.Flags().StringVar(&plan, "plan", "small", "plan; see: berth plans")
-	create.Flags().StringVar(&region, "region", "", "region (default: any)")
+	create.Flags().StringVar(&region, "region", "", "region; see: berth regions (default: any)")
+	create.Flags().StringVar(&organization, "organization", "", "organization that owns the tenant; it may own several")
 	create.Flags().StringVar(&display, "display-name", "", "name for people")
 	create.Flags().BoolVar(&noWait, "no-wait", false, "do not wait until it is ready")
 	remove := &cobra.Command{
@@ -41,11 +45,13 @@ func (c *cli) tenantCommands() []*cobra.Command {
 	}
 	remove.Flags().StringVar(&confirm, "confirm", "", "the tenant's name once more, instead of being asked")
 	remove.Flags().BoolVar(&noWait, "no-wait", false, "do not wait until it is gone")
+	list := &cobra.Command{
+		Use: "tenants", Short: "List the tenants", Args: arguments(0, 0, ""),
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.listTenants(cmd.Context(), owner) },
+	}
+	list.Flags().StringVar(&owner, "organization", "", "only those of an organization")
 	return []*cobra.Command{
-		{
-			Use: "tenants", Short: "List the tenants", Args: arguments(0, 0, ""),
-			RunE: func(cmd *cobra.Command, _ []string) error { return c.listTenants(cmd.Context()) },
-		},
+		list,
 		create,
 		{
 			Use: "tenants:info [NAME]", Short: "Show a tenant, its plan and what it uses", Args: arguments(0, 1, ""),
@@ -60,23 +66,27 @@ func (c *cli) tenantCommands() []*cobra.Command {
 	}
 }
 
-func (c *cli) listTenants(ctx context.Context) error {
+func (c *cli) listTenants(ctx context.Context, organization string) error {
 	client, err := c.client()
 	if err != nil {
 		return err
 	}
-	tenants, err := client.Tenants(ctx)
+	tenants, err := client.Tenants(ctx, organization)
 	if err != nil {
 		return err
 	}
 	return c.show(tenants, func(w io.Writer) {
+		if len(tenants) == 0 && organization != "" {
+			fmt.Fprintf(w, "The organization %s has no tenants. Make one with: berth tenants:create NAME --organization %s\n", organization, organization)
+			return
+		}
 		if len(tenants) == 0 {
 			fmt.Fprintln(w, "There are no tenants yet. Make one with: berth tenants:create NAME")
 			return
 		}
-		table(w, "NAME|PLAN|OCUS|STATE|CREATED", func(row func(...any)) {
+		table(w, "NAME|PLAN|REGION|ORGANIZATION|OCUS|STATE|CREATED", func(row func(...any)) {
 			for _, t := range tenants {
-				row(t.Name, t.Plan, fmt.Sprintf("%d of %d", t.OCUs, t.PlanOCUs), tenantState(&t), ago(t.CreatedAt))
+				row(t.Name, t.Plan, orDash(t.Region), orDash(t.Organization), fmt.Sprintf("%d of %d", t.OCUs, t.PlanOCUs), tenantState(&t), ago(t.CreatedAt))
 			}
 		})
 	})
@@ -106,6 +116,8 @@ func (c *cli) tenantInfo(ctx context.Context) error {
 			row("Name", t.Name)
 			row("State", tenantState(&t))
 			row("Plan", t.Plan)
+			row("Region", cmp.Or(t.Region, "any"))
+			row("Organization", orDash(t.Organization))
 			row("OCUs", fmt.Sprintf("%d of %d", t.OCUs, t.PlanOCUs))
 			row("Hosts", "*."+t.HostSuffix)
 			row("Created", ago(t.CreatedAt))

@@ -123,7 +123,7 @@ func shellPortal(t *testing.T, start <-chan struct{}, query chan<- string, hungU
 		}()
 		select {
 		case <-start:
-			_ = conn.WriteJSON(apiclient.ShellControl{Process: "run.aaaaa"})
+			_ = conn.WriteJSON(apiclient.PipeControl{Process: "run.aaaaa"})
 		case <-typed:
 			close(hungUp)
 			return
@@ -131,7 +131,7 @@ func shellPortal(t *testing.T, start <-chan struct{}, query chan<- string, hungU
 		for keys := range typed {
 			if strings.Contains(keys, "q") {
 				code := int32(0)
-				_ = conn.WriteJSON(apiclient.ShellControl{ExitCode: &code})
+				_ = conn.WriteJSON(apiclient.PipeControl{ExitCode: &code})
 				return
 			}
 		}

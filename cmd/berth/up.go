@@ -27,6 +27,7 @@ type upOutput struct {
 	CLIConfig  string                  `json:"cliConfig"`
 	Kubeconfig string                  `json:"kubeconfig"`
 	Logs       string                  `json:"logs"`
+	ZoneFile   string                  `json:"zoneFile"`
 	Steps      []localcluster.StepTime `json:"steps,omitempty"`
 	Total      int64                   `json:"totalMilliseconds,omitempty"`
 }
@@ -38,7 +39,7 @@ func describe(instance *localcluster.Instance, ports localcluster.Ports) upOutpu
 		HTTPSPort: ports.HTTPS, HTTPPort: ports.HTTP, TCPPort: ports.TCP,
 		Registry: fmt.Sprintf("127.0.0.1:%d", ports.Registry),
 		CA:       instance.EdgeCA(), CLIConfig: instance.CLIConfig(),
-		Kubeconfig: instance.Kubeconfig(), Logs: instance.Logs(),
+		Kubeconfig: instance.Kubeconfig(), Logs: instance.Logs(), ZoneFile: instance.ZoneFile(),
 	}
 }
 
@@ -55,6 +56,7 @@ the source tree. Ctrl-C before the end leaves nothing running.`,
 		Example: `  berth up
   berth up --name second --pool 0     a second one beside it
   berth up --name plain --bare        only the Kubernetes, without Berth
+  berth up --name far --fargate       tenants' pods behave as on Fargate
   berth up --context my-eks --registry 123456789012.dkr.ecr.eu-central-1.amazonaws.com/berth --values eks.yaml
                                       into a cluster that exists`,
 		Args: arguments(0, 0, ""),
@@ -85,6 +87,9 @@ the source tree. Ctrl-C before the end leaves nothing running.`,
 	flags.StringVar(&options.SourceDir, "source", "", "Berth's source tree (default: the one around this folder)")
 	flags.IntVar(&options.PoolSize, "pool", 1, "virtual clusters to keep ready for new tenants")
 	flags.BoolVar(&options.Bare, "bare", false, "start the Kubernetes only, without Berth")
+	flags.BoolVar(&options.Fargate.Enabled, "fargate", false, "treat pods of tenants as Fargate does")
+	flags.DurationVar(&options.Fargate.StartDelay, "fargate-start-delay", 0, "with --fargate: how long a pod waits for its machine, such as 45s")
+	flags.DurationVar(&options.Fargate.PatchAfter, "fargate-patch-after", 0, "with --fargate: evict pods of this age, and delete them at twice that (default: never)")
 	flags.StringVar(&into.Context, "context", "", "install into the cluster of this kubeconfig context instead")
 	flags.StringVar(&into.Kubeconfig, "kubeconfig", "", "with --context: the kubeconfig (default: KUBECONFIG, or ~/.kube/config)")
 	flags.StringVar(&into.Registry, "registry", "", "with --context: where to push Berth's images for the cluster")

@@ -20,10 +20,14 @@ func (c *Client) Plans(ctx context.Context) ([]Plan, error) {
 	return out.Items, err
 }
 
-// Tenants lists the tenants.
-func (c *Client) Tenants(ctx context.Context) ([]Tenant, error) {
+// Tenants lists the tenants: those of an organization, or all if none is named.
+func (c *Client) Tenants(ctx context.Context, organization string) ([]Tenant, error) {
+	query := url.Values{}
+	if organization != "" {
+		query.Set("organization", organization)
+	}
 	var out List[Tenant]
-	err := c.call(ctx, http.MethodGet, c.endpoint(nil, "tenants"), nil, &out)
+	err := c.call(ctx, http.MethodGet, c.endpoint(query, "tenants"), nil, &out)
 	return out.Items, err
 }
 
@@ -45,10 +49,10 @@ func (c *Client) DeleteTenant(ctx context.Context, name string) error {
 	return c.call(ctx, http.MethodDelete, c.endpoint(nil, "tenants", name), nil, nil)
 }
 
-// Apps lists a tenant's apps.
-func (c *Client) Apps(ctx context.Context, tenant string) ([]App, error) {
+// Apps lists a tenant's apps: those that have all of the labels, each KEY=VALUE.
+func (c *Client) Apps(ctx context.Context, tenant string, labels ...string) ([]App, error) {
 	var out List[App]
-	err := c.call(ctx, http.MethodGet, c.endpoint(nil, "tenants", tenant, "apps"), nil, &out)
+	err := c.call(ctx, http.MethodGet, c.endpoint(url.Values{"label": labels}, "tenants", tenant, "apps"), nil, &out)
 	return out.Items, err
 }
 
@@ -70,7 +74,7 @@ func (c *Client) DeleteApp(ctx context.Context, tenant, app string) error {
 	return c.call(ctx, http.MethodDelete, c.app(nil, tenant, app), nil, nil)
 }
 
-// PatchApp changes formation, maintenance or config.
+// PatchApp changes formation, maintenance, config, labels or how the edge treats the app.
 func (c *Client) PatchApp(ctx context.Context, tenant, app string, in AppPatch) (out Changed, err error) {
 	return out, c.call(ctx, http.MethodPatch, c.app(nil, tenant, app), in, &out)
 }
@@ -90,9 +94,9 @@ func (c *Client) Deploy(ctx context.Context, tenant, app string, in Deploy) (out
 	return out, c.call(ctx, http.MethodPost, c.app(nil, tenant, app, "deploy"), in, &out)
 }
 
-// Restart restarts every process of an app.
-func (c *Client) Restart(ctx context.Context, tenant, app string) (out Changed, err error) {
-	return out, c.call(ctx, http.MethodPost, c.app(nil, tenant, app, "restart"), nil, &out)
+// Restart restarts every process of some components of an app; of all when none is named.
+func (c *Client) Restart(ctx context.Context, tenant, app string, components ...string) (out Changed, err error) {
+	return out, c.call(ctx, http.MethodPost, c.app(nil, tenant, app, "restart"), Restart{Components: components}, &out)
 }
 
 // Releases lists an app's releases, newest first.

@@ -26,17 +26,21 @@ type LogOptions struct {
 
 // Logs calls each line of an app's output until it ends or each fails.
 func (c *Client) Logs(ctx context.Context, tenant, app string, opts LogOptions, each func(LogLine) error) error {
+	return ndjson(ctx, c, http.MethodGet, c.app(opts.query(), tenant, app, "logs"), nil, each)
+}
+
+func (o LogOptions) query() url.Values {
 	query := url.Values{}
-	if opts.Follow {
+	if o.Follow {
 		query.Set("follow", "1")
 	}
-	if opts.Component != "" {
-		query.Set("component", opts.Component)
+	if o.Component != "" {
+		query.Set("component", o.Component)
 	}
-	if opts.Tail >= 0 {
-		query.Set("tail", strconv.Itoa(opts.Tail))
+	if o.Tail >= 0 {
+		query.Set("tail", strconv.Itoa(o.Tail))
 	}
-	return ndjson(ctx, c, http.MethodGet, c.app(query, tenant, app, "logs"), nil, each)
+	return query
 }
 
 // Run runs a one-off process and calls each message of it.

@@ -35,39 +35,70 @@ type Plan struct {
 	Storage     string `json:"storage"`
 }
 
+// Region is a place that tenants may choose.
+type Region struct {
+	Name  string   `json:"name"`
+	Zones []string `json:"zones,omitempty"`
+	// Room: a tenant that asks now gets a cluster, at once or after one was made.
+	Room bool `json:"room"`
+}
+
 // HostCluster is a cluster that tenants are placed on.
 type HostCluster struct {
-	Name       string      `json:"name"`
-	Region     string      `json:"region"`
-	PoolSize   int32       `json:"poolSize"`
-	Available  int32       `json:"available"`
-	Starting   int32       `json:"starting"`
-	Bound      int32       `json:"bound"`
-	Ready      bool        `json:"ready"`
+	Name        string   `json:"name"`
+	Region      string   `json:"region"`
+	Zones       []string `json:"zones,omitempty"`
+	Cordoned    bool     `json:"cordoned"`
+	PoolSize    int32    `json:"poolSize"`
+	MaxClusters int32    `json:"maxClusters"`
+	Available   int32    `json:"available"`
+	Starting    int32    `json:"starting"`
+	Bound       int32    `json:"bound"`
+	// CapacityOCUs is what tenants may take all together, FreeOCUs what nothing has asked
+	// for.
+	CapacityOCUs int32 `json:"capacityOCUs"`
+	FreeOCUs     int32 `json:"freeOCUs"`
+	Ready        bool  `json:"ready"`
+	// Skipped is why no tenant is placed on it now; absent if one is.
+	Skipped    *Skipped    `json:"skipped,omitempty"`
 	Conditions []Condition `json:"conditions,omitempty"`
+}
+
+// Skipped is why a host takes no tenant.
+type Skipped struct {
+	Reason  string `json:"reason"`
+	Message string `json:"message"`
+}
+
+// HostClusterPatch changes what is set and leaves the rest.
+type HostClusterPatch struct {
+	Cordoned *bool `json:"cordoned,omitempty"`
 }
 
 // Tenant is one team.
 type Tenant struct {
-	Name        string      `json:"name"`
-	DisplayName string      `json:"displayName,omitempty"`
-	Plan        string      `json:"plan"`
-	Region      string      `json:"region,omitempty"`
-	Ready       bool        `json:"ready"`
-	Deleting    bool        `json:"deleting,omitempty"`
-	HostSuffix  string      `json:"hostSuffix,omitempty"`
-	OCUs        int32       `json:"ocus"`
-	PlanOCUs    int32       `json:"planOCUs"`
-	Conditions  []Condition `json:"conditions,omitempty"`
-	CreatedAt   time.Time   `json:"createdAt"`
+	Name        string `json:"name"`
+	DisplayName string `json:"displayName,omitempty"`
+	Plan        string `json:"plan"`
+	// Organization owns the tenant; it may own several.
+	Organization string      `json:"organization,omitempty"`
+	Region       string      `json:"region,omitempty"`
+	Ready        bool        `json:"ready"`
+	Deleting     bool        `json:"deleting,omitempty"`
+	HostSuffix   string      `json:"hostSuffix,omitempty"`
+	OCUs         int32       `json:"ocus"`
+	PlanOCUs     int32       `json:"planOCUs"`
+	Conditions   []Condition `json:"conditions,omitempty"`
+	CreatedAt    time.Time   `json:"createdAt"`
 }
 
 // NewTenant asks for a tenant.
 type NewTenant struct {
-	Name        string `json:"name"`
-	DisplayName string `json:"displayName,omitempty"`
-	Plan        string `json:"plan"`
-	Region      string `json:"region,omitempty"`
+	Name         string `json:"name"`
+	DisplayName  string `json:"displayName,omitempty"`
+	Plan         string `json:"plan"`
+	Organization string `json:"organization,omitempty"`
+	Region       string `json:"region,omitempty"`
 }
 
 // Component is how one component of an app is doing.
@@ -94,7 +125,11 @@ type App struct {
 	Components  []Component                   `json:"components,omitempty"`
 	Template    *v1alpha1.AppTemplate         `json:"template,omitempty"`
 	Formation   []v1alpha1.ComponentFormation `json:"formation,omitempty"`
-	Conditions  []Condition                   `json:"conditions,omitempty"`
+	// Labels are the owner's own words about the app.
+	Labels map[string]string `json:"labels,omitempty"`
+	// Edge is how the edge treats requests for the app.
+	Edge       v1alpha1.EdgeSettings `json:"edge,omitzero"`
+	Conditions []Condition           `json:"conditions,omitempty"`
 	// Generation counts changes; Observed is the newest one acted on.
 	Generation int64     `json:"generation"`
 	Observed   int64     `json:"observedGeneration"`
@@ -113,6 +148,28 @@ type AppPatch struct {
 	Maintenance *bool   `json:"maintenance,omitempty"`
 	// Config sets keys; a null value removes the key.
 	Config map[string]*string `json:"config,omitempty"`
+	// Labels sets labels; a null value removes the label.
+	Labels map[string]*string `json:"labels,omitempty"`
+	Edge   *EdgePatch         `json:"edge,omitempty"`
+}
+
+// EdgePatch changes how the edge treats requests for an app; what is absent stays.
+type EdgePatch struct {
+	MaintenanceMessage *string `json:"maintenanceMessage,omitempty"`
+	// AllowedCIDRs replaces the networks that are let in; an empty list lets everybody in.
+	AllowedCIDRs *[]string `json:"allowedCIDRs,omitempty"`
+	// Allow adds networks and Disallow takes some away, after AllowedCIDRs was set.
+	Allow    []string `json:"allow,omitempty"`
+	Disallow []string `json:"disallow,omitempty"`
+	// MaxBodyMiB bounds a request's body; 0 takes the bound away.
+	MaxBodyMiB *int32 `json:"maxBodyMiB,omitempty"`
+	// AnswerTimeoutSeconds is how long an answer may take to begin; 0 is the edge's own limit.
+	AnswerTimeoutSeconds *int32 `json:"answerTimeoutSeconds,omitempty"`
+}
+
+// Restart asks for new processes of some components; of all when it names none.
+type Restart struct {
+	Components []string `json:"components,omitempty"`
 }
 
 // Scale changes how many of a component run and how large they are; what is absent
@@ -132,6 +189,11 @@ type TemplatePut struct {
 	DeployTimeoutSeconds int32 `json:"deployTimeoutSeconds,omitempty"`
 	// Secrets are set together with the template; the app's others stay.
 	Secrets map[string]string `json:"secrets,omitempty"`
+	// Labels, when given, become the app's; an empty map clears them, an absent one keeps them.
+	Labels map[string]string `json:"labels,omitzero"`
+	// Edge, when given, becomes the app's allowed networks and limits. Maintenance is not
+	// taken from it: it is a state, not a setting.
+	Edge *v1alpha1.EdgeSettings `json:"edge,omitempty"`
 	// Reason is the summary of the release.
 	Reason string `json:"reason,omitempty"`
 }
@@ -275,12 +337,14 @@ type RunEvent struct {
 	Error *Problem `json:"error,omitempty"`
 }
 
-// ShellControl is a text message of a shell's websocket. Binary messages are the
-// terminal's bytes.
-type ShellControl struct {
+// PipeControl is a text message of a websocket to a process. Binary messages are the bytes
+// that go both ways.
+type PipeControl struct {
 	// Cols and Rows resize the terminal (client to server).
 	Cols uint16 `json:"cols,omitempty"`
 	Rows uint16 `json:"rows,omitempty"`
+	// EOF says that its sender sends no more bytes.
+	EOF bool `json:"eof,omitempty"`
 	// Process, ExitCode and Error come from the server, as in RunEvent.
 	Process  string   `json:"process,omitempty"`
 	ExitCode *int32   `json:"exitCode,omitempty"`

@@ -51,12 +51,16 @@ func New(opts Options) http.Handler {
 	a.hostClusterRoutes(r)
 	a.tenantRoutes(r)
 	a.kubeconfigRoutes(r)
+	a.domainRoutes(r)
 	a.appRoutes(r)
 	a.configRoutes(r)
 	a.releaseRoutes(r)
+	a.diagnosisRoutes(r)
+	a.certificateRoutes(r)
 	a.logRoutes(r)
 	a.runRoutes(r)
 	a.shellRoutes(r)
+	a.forwardRoutes(r)
 	return r
 }
 

@@ -2,6 +2,8 @@ package api
 
 import (
 	"net/http"
+	"strconv"
+	"strings"
 
 	"github.com/go-chi/chi/v5"
 
@@ -32,12 +34,29 @@ func target(r *http.Request) (tenant, app string) {
 
 func (a *API) listApps(w http.ResponseWriter, r *http.Request, _ Principal) error {
 	tenant, _ := target(r)
-	apps, err := a.Service.Apps(r.Context(), tenant)
+	labels, err := labelsOf(r)
+	if err != nil {
+		return err
+	}
+	apps, err := a.Service.Apps(r.Context(), tenant, labels)
 	if err != nil {
 		return err
 	}
 	writeJSON(w, http.StatusOK, list(apps, func(app *v1alpha1.App) apiclient.App { return appOf(app, tenant) }))
 	return nil
+}
+
+// labelsOf reads the labels that a list is restricted to: label=KEY=VALUE, repeatable.
+func labelsOf(r *http.Request) (map[string]string, error) {
+	labels := map[string]string{}
+	for _, text := range r.URL.Query()["label"] {
+		key, value, ok := strings.Cut(text, "=")
+		if !ok || key == "" {
+			return nil, &statusError{status: http.StatusBadRequest, field: "label", message: strconv.Quote(text) + " is not KEY=VALUE", fix: "Write it as label=team=shop."}
+		}
+		labels[key] = value
+	}
+	return labels, nil
 }
 
 func (a *API) createApp(w http.ResponseWriter, r *http.Request, _ Principal) error {
@@ -79,7 +98,11 @@ func (a *API) patchApp(w http.ResponseWriter, r *http.Request, _ Principal) erro
 	if err := decode(r, &in); err != nil {
 		return err
 	}
-	patch := service.AppPatch{Maintenance: in.Maintenance, Config: in.Config}
+	patch := service.AppPatch{Maintenance: in.Maintenance, Config: in.Config, Labels: in.Labels}
+	if in.Edge != nil {
+		edge := service.EdgePatch(*in.Edge)
+		patch.Edge = &edge
+	}
 	for _, f := range in.Formation {
 		patch.Formation = append(patch.Formation, service.Scale{Component: f.Name, Count: f.Count, OCUs: f.OCUs})
 	}
@@ -98,7 +121,7 @@ func (a *API) putTemplate(w http.ResponseWriter, r *http.Request, _ Principal) e
 		return err
 	}
 	change, err := a.Service.PutTemplate(r.Context(), tenant, name, service.TemplatePut{
-		Template: in.Template, Formation: in.Formation, Secrets: in.Secrets,
+		Template: in.Template, Formation: in.Formation, Secrets: in.Secrets, Labels: in.Labels, Edge: in.Edge,
 		DeployTimeoutSeconds: in.DeployTimeoutSeconds, Reason: in.Reason, DryRun: dryRun,
 	})
 	return changed(w, change, tenant, err)
@@ -116,7 +139,13 @@ func (a *API) deploy(w http.ResponseWriter, r *http.Request, _ Principal) error 
 
 func (a *API) restart(w http.ResponseWriter, r *http.Request, _ Principal) error {
 	tenant, name := target(r)
-	change, err := a.Service.Restart(r.Context(), tenant, name)
+	var in apiclient.Restart
+	if r.ContentLength != 0 {
+		if err := decode(r, &in); err != nil {
+			return err
+		}
+	}
+	change, err := a.Service.Restart(r.Context(), tenant, name, in.Components)
 	return changed(w, change, tenant, err)
 }
 

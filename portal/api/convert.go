@@ -34,7 +34,7 @@ func timeOf(t *metav1.Time) *time.Time {
 
 func tenantOf(t *v1alpha1.Tenant) apiclient.Tenant {
 	return apiclient.Tenant{
-		Name: t.Name, DisplayName: t.Spec.DisplayName, Plan: t.Spec.Plan, Region: t.Spec.Region,
+		Name: t.Name, DisplayName: t.Spec.DisplayName, Plan: t.Spec.Plan, Organization: t.Spec.Organization, Region: t.Spec.Region,
 		Ready:    ready(t.Status.Conditions, t.Status.ObservedGeneration, t.Generation),
 		Deleting: !t.DeletionTimestamp.IsZero(), HostSuffix: t.Status.HostSuffix,
 		OCUs: t.Status.Usage.OCUs, PlanOCUs: t.Status.Usage.PlanOCUs,
@@ -49,6 +49,7 @@ func appOf(a *v1alpha1.App, tenant string) apiclient.App {
 		Deleting: !a.DeletionTimestamp.IsZero(), Maintenance: a.Spec.Edge.Maintenance,
 		Latest: a.Status.LatestRelease, Live: a.Status.LiveRelease,
 		Components: componentsOf(a), Template: a.Spec.Template, Formation: a.Spec.Formation,
+		Labels: a.Spec.Labels, Edge: a.Spec.Edge,
 		Conditions: conditions(a.Status.Conditions), CreatedAt: a.CreationTimestamp.Time,
 		Generation: a.Generation, Observed: a.Status.ObservedGeneration,
 	}

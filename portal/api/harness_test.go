@@ -127,6 +127,23 @@ func (w *world) create(obj client.Object) {
 	}
 }
 
+// createFor makes an object that leaves with the test.
+func (w *world) createFor(obj client.Object) {
+	w.t.Helper()
+	w.create(obj)
+	w.leaves(obj)
+}
+
+// leaves deletes an object with the test.
+func (w *world) leaves(obj client.Object) {
+	w.t.Helper()
+	w.t.Cleanup(func() {
+		if err := w.kube.Delete(context.WithoutCancel(w.t.Context()), obj); client.IgnoreNotFound(err) != nil {
+			w.t.Error(err)
+		}
+	})
+}
+
 func (w *world) status(obj client.Object) {
 	w.t.Helper()
 	if err := w.kube.Status().Update(w.t.Context(), obj); err != nil {

@@ -34,37 +34,51 @@ func version(r *http.Request) (int64, error) {
 	if text == "latest" {
 		return 0, nil
 	}
+	return versionOf("version", text)
+}
+
+// versionOf reads a release's version: 3 or v3.
+func versionOf(field, text string) (int64, error) {
 	n, err := strconv.ParseInt(strings.TrimPrefix(text, "v"), 10, 64)
 	if err != nil || n < 1 {
-		return 0, &statusError{status: http.StatusBadRequest, field: "version", message: strconv.Quote(text) + " is not a release's version", fix: "Write it as 3 or v3."}
+		return 0, &statusError{status: http.StatusBadRequest, field: field, message: strconv.Quote(text) + " is not a release's version", fix: "Write it as 3 or v3."}
 	}
 	return n, nil
 }
 
 func (a *API) listReleases(w http.ResponseWriter, r *http.Request, _ Principal) error {
 	tenant, name := target(r)
-	limit, err := number(r, "limit", defaultReleases)
+	limit, err := releaseLimit(r)
 	if err != nil {
 		return err
-	}
-	if limit < 1 || limit > maxReleases {
-		return &statusError{
-			status: http.StatusBadRequest, field: "limit", message: fmt.Sprintf("a list cannot have %d releases", limit),
-			fix: fmt.Sprintf("Give 1 to %d.", maxReleases),
-		}
 	}
 	releases, err := a.Service.Releases(r.Context(), tenant, name)
 	if err != nil {
 		return err
 	}
 	// The API server orders by name, by which v10 comes before v2: the newest are cut here.
-	releases = releases[:min(int(limit), len(releases))]
+	releases = releases[:min(limit, len(releases))]
 	writeJSON(w, http.StatusOK, list(releases, func(rel *v1alpha1.Release) apiclient.Release {
 		out := releaseOf(rel)
 		out.Template = nil // One release has it; a list would be large.
 		return out
 	}))
 	return nil
+}
+
+// releaseLimit reads how many releases a list may have.
+func releaseLimit(r *http.Request) (int, error) {
+	limit, err := number(r, "limit", defaultReleases)
+	if err != nil {
+		return 0, err
+	}
+	if limit < 1 || limit > maxReleases {
+		return 0, &statusError{
+			status: http.StatusBadRequest, field: "limit", message: fmt.Sprintf("a list cannot have %d releases", limit),
+			fix: fmt.Sprintf("Give 1 to %d.", maxReleases),
+		}
+	}
+	return int(limit), nil
 }
 
 func (a *API) getRelease(w http.ResponseWriter, r *http.Request, _ Principal) error {

@@ -17,7 +17,7 @@ func (a *API) tenantRoutes(r chi.Router) {
 }
 
 func (a *API) listTenants(w http.ResponseWriter, r *http.Request, _ Principal) error {
-	tenants, err := a.Service.Tenants(r.Context())
+	tenants, err := a.Service.Tenants(r.Context(), r.URL.Query().Get("organization"))
 	if err != nil {
 		return err
 	}
@@ -31,7 +31,7 @@ func (a *API) createTenant(w http.ResponseWriter, r *http.Request, _ Principal) 
 		return err
 	}
 	t, err := a.Service.CreateTenant(r.Context(), in.Name, v1alpha1.TenantSpec{
-		DisplayName: in.DisplayName, Plan: in.Plan, Region: in.Region,
+		DisplayName: in.DisplayName, Plan: in.Plan, Region: in.Region, Organization: in.Organization,
 	})
 	if err != nil {
 		return err

@@ -16,14 +16,14 @@ import (
 	"github.com/berth-dev/berth/tenancy"
 )
 
-// Apps lists a tenant's apps by name.
-func (s *Service) Apps(ctx context.Context, tenant string) ([]v1alpha1.App, error) {
+// Apps lists a tenant's apps by name: those that have all of the labels.
+func (s *Service) Apps(ctx context.Context, tenant string, labels map[string]string) ([]v1alpha1.App, error) {
 	if _, err := s.tenant(ctx, tenant); err != nil {
 		return nil, err
 	}
 	var list v1alpha1.AppList
 	err := s.Client.List(ctx, &list, client.InNamespace(v1alpha1.ManagementNamespace(tenant)))
-	return list.Items, translate(err)
+	return slices.DeleteFunc(list.Items, func(app v1alpha1.App) bool { return !hasLabels(&app, labels) }), translate(err)
 }
 
 // App reads one app.
@@ -71,6 +71,9 @@ type AppPatch struct {
 	Maintenance *bool
 	// Config sets keys; nil removes the key.
 	Config map[string]*string
+	// Labels sets labels; nil removes the label.
+	Labels map[string]*string
+	Edge   *EdgePatch
 }
 
 // Scale changes a component's count and size; nil leaves them.
@@ -79,7 +82,7 @@ type Scale struct {
 	Count, OCUs *int32
 }
 
-// PatchApp changes formation, maintenance or config.
+// PatchApp changes formation, maintenance, config, labels or how the edge treats the app.
 func (s *Service) PatchApp(ctx context.Context, tenant, name string, patch AppPatch) (*Change, error) {
 	return s.do(ctx, edit{
 		tenant: tenant, app: name, reason: configReason(patch.Config),
@@ -87,6 +90,10 @@ func (s *Service) PatchApp(ctx context.Context, tenant, name string, patch AppPa
 			if patch.Maintenance != nil {
 				app.Spec.Edge.Maintenance = *patch.Maintenance
 			}
+			if err := patch.Edge.apply(&app.Spec.Edge); err != nil {
+				return err
+			}
+			patchLabels(app, patch.Labels)
 			if len(patch.Formation) > 0 && app.Spec.Template == nil {
 				return notDeployed(name)
 			}
@@ -100,20 +107,47 @@ func (s *Service) PatchApp(ctx context.Context, tenant, name string, patch AppPa
 	})
 }
 
-// Restart restarts every process of an app.
-func (s *Service) Restart(ctx context.Context, tenant, name string) (*Change, error) {
+// Restart restarts every process of some of an app's components; of all when none is named.
+func (s *Service) Restart(ctx context.Context, tenant, name string, components []string) (*Change, error) {
 	// The API keeps whole seconds; two restarts within one are one.
 	now := metav1.NewTime(s.Clock.Now().Truncate(time.Second))
+	reason := "restarted"
+	if len(components) > 0 {
+		reason += " " + strings.Join(components, ", ")
+	}
 	return s.do(ctx, edit{
-		tenant: tenant, app: name, reason: "restarted",
+		tenant: tenant, app: name, reason: reason,
 		apply: func(app *v1alpha1.App) error {
 			if app.Spec.Template == nil {
 				return notDeployed(name)
 			}
-			app.Spec.RestartedAt = &now
+			if len(components) == 0 {
+				app.Spec.RestartedAt = &now
+			}
+			for _, component := range components {
+				if err := restartComponent(app, component, now); err != nil {
+					return err
+				}
+			}
 			return nil
 		},
 	})
+}
+
+// restartComponent asks for new processes of one component and leaves its size.
+func restartComponent(app *v1alpha1.App, component string, now metav1.Time) error {
+	if !slices.Contains(apps.ComponentNames(app.Spec.Template), component) {
+		return apps.UnknownComponent("components", app, component)
+	}
+	if err := apps.Scale(app, component, nil, nil); err != nil {
+		return err
+	}
+	for i := range app.Spec.Formation {
+		if app.Spec.Formation[i].Name == component {
+			app.Spec.Formation[i].RestartedAt = &now
+		}
+	}
+	return nil
 }
 
 func notDeployed(app string) error {

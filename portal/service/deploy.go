@@ -13,8 +13,8 @@ import (
 	"github.com/berth-dev/berth/internal/errs"
 )
 
-// resolve asks the registries for the images of components, all at the same time and each
-// image once. The error tells of every image that cannot be had.
+// resolve asks the registries for images by the field they stand in, all at the same time
+// and each image once. The error tells of every image that cannot be had.
 func (s *Service) resolve(ctx context.Context, images map[string]string) (map[string]*Image, error) {
 	type answer struct {
 		image *Image
@@ -22,40 +22,48 @@ func (s *Service) resolve(ctx context.Context, images map[string]string) (map[st
 	}
 	answers := map[string]*answer{}
 	var asking sync.WaitGroup
-	for _, component := range slices.Sorted(maps.Keys(images)) {
-		image := images[component]
+	for _, field := range slices.Sorted(maps.Keys(images)) {
+		image := images[field]
 		if answers[image] != nil {
 			continue
 		}
 		a := &answer{}
 		answers[image] = a
-		asking.Go(func() { a.image, a.err = s.Images.Resolve(ctx, imageField(component), image) })
+		asking.Go(func() { a.image, a.err = s.Images.Resolve(ctx, field, image) })
 	}
 	asking.Wait()
 	out, faults := map[string]*Image{}, []error{}
-	for _, component := range slices.Sorted(maps.Keys(images)) {
-		a := answers[images[component]]
+	for _, field := range slices.Sorted(maps.Keys(images)) {
+		a := answers[images[field]]
 		if a.err != nil && !slices.Contains(faults, a.err) {
 			faults = append(faults, a.err)
 		}
-		out[component] = a.image
+		out[field] = a.image
 	}
 	return out, errors.Join(faults...)
 }
 
 func imageField(component string) string { return "components." + component + ".image" }
 
-// imagesOf are a template's images by component.
+func sidecarField(component, sidecar string) string {
+	return "components." + component + ".sidecars." + sidecar + ".image"
+}
+
+// imagesOf are a template's images, those of sidecars included, by the field they stand in.
 func imagesOf(template *v1alpha1.AppTemplate) map[string]string {
 	images := map[string]string{}
 	for i := range template.Components {
-		images[template.Components[i].Name] = template.Components[i].Image
+		c := &template.Components[i]
+		images[imageField(c.Name)] = c.Image
+		for _, sidecar := range c.Sidecars {
+			images[sidecarField(c.Name, sidecar.Name)] = sidecar.Image
+		}
 	}
 	return images
 }
 
 // pin replaces every image by its digest and takes the image's own user where the
-// component names none.
+// component names none. Sidecars run as their component does.
 func (s *Service) pin(ctx context.Context, template v1alpha1.AppTemplate) (*v1alpha1.AppTemplate, error) {
 	images, err := s.resolve(ctx, imagesOf(&template))
 	if err != nil {
@@ -64,9 +72,13 @@ func (s *Service) pin(ctx context.Context, template v1alpha1.AppTemplate) (*v1al
 	out := template.DeepCopy()
 	for i := range out.Components {
 		c := &out.Components[i]
-		c.Image = images[c.Name].Pinned
+		image := images[imageField(c.Name)]
+		c.Image = image.Pinned
 		if c.User == nil {
-			c.User = images[c.Name].User
+			c.User = image.User
+		}
+		for k := range c.Sidecars {
+			c.Sidecars[k].Image = images[sidecarField(c.Name, c.Sidecars[k].Name)].Pinned
 		}
 	}
 	return out, nil
@@ -90,7 +102,7 @@ func (s *Service) Deploy(ctx context.Context, tenant, name string, images map[st
 			return nil, apps.UnknownComponent("images", app, component)
 		}
 	}
-	resolved, err := s.resolve(ctx, images)
+	resolved, err := s.resolve(ctx, byField(images))
 	if err != nil {
 		return nil, err
 	}
@@ -112,15 +124,24 @@ func (s *Service) Deploy(ctx context.Context, tenant, name string, images map[st
 	})
 }
 
+// byField names the images of components by the field they stand in.
+func byField(images map[string]string) map[string]string {
+	out := make(map[string]string, len(images))
+	for component, image := range images {
+		out[imageField(component)] = image
+	}
+	return out
+}
+
 // swap is a component before and after a deploy.
 type swap struct{ old, next v1alpha1.Component }
 
-// swaps puts new images into components. A user that came from the old image goes with
+// swaps puts new images, by field, into components. A user that came from the old image goes with
 // it; one that a person chose stays. The old image tells which it was.
 func (s *Service) swaps(ctx context.Context, template *v1alpha1.AppTemplate, images map[string]*Image) (map[string]swap, error) {
 	out, unsure := map[string]swap{}, map[string]string{}
 	for i := range template.Components {
-		old, image := template.Components[i], images[template.Components[i].Name]
+		old, image := template.Components[i], images[imageField(template.Components[i].Name)]
 		if image == nil {
 			continue
 		}
@@ -134,17 +155,17 @@ func (s *Service) swaps(ctx context.Context, template *v1alpha1.AppTemplate, ima
 		}
 		out[old.Name] = swap{old: old, next: next}
 	}
-	before, err := s.resolve(ctx, unsure)
+	before, err := s.resolve(ctx, byField(unsure))
 	if err != nil {
 		component := slices.Sorted(maps.Keys(unsure))[0]
 		return nil, errs.New(errs.CodeOf(err), imageField(component),
 			"the image that runs now cannot be looked up, so nobody knows whether its user was chosen or came with it",
 			"Name the new image in the app file, with user if it needs one, and run: berth apply")
 	}
-	for component, image := range before {
+	for component := range unsure {
 		one := out[component]
-		if sameUser(image.User, one.old.User) {
-			one.next.User = images[component].User
+		if sameUser(before[imageField(component)].User, one.old.User) {
+			one.next.User = images[imageField(component)].User
 			out[component] = one
 		}
 	}

@@ -57,10 +57,7 @@ func processOf(pod *corev1.Pod) Process {
 	if pod.Status.StartTime != nil {
 		p.StartedAt = &pod.Status.StartTime.Time
 	}
-	if len(pod.Spec.Containers) > 0 {
-		memory := pod.Spec.Containers[0].Resources.Limits[corev1.ResourceMemory]
-		p.OCUs = int32(memory.Value() / v1alpha1.OCUMemoryBytes) // a memory limit in GiB fits
-	}
+	p.OCUs = ocusOf(&pod.Spec)
 	if len(pod.Status.ContainerStatuses) > 0 {
 		container := pod.Status.ContainerStatuses[0]
 		p.Ready, p.Restarts = container.Ready, container.RestartCount
@@ -70,6 +67,20 @@ func processOf(pod *corev1.Pod) Process {
 		p.State = "stopping"
 	}
 	return p
+}
+
+// ocusOf is the size of a process: its sidecars, which restart always, share its OCUs.
+func ocusOf(pod *corev1.PodSpec) int32 {
+	var bytes int64
+	for i := range pod.InitContainers {
+		if pod.InitContainers[i].RestartPolicy != nil {
+			bytes += pod.InitContainers[i].Resources.Limits.Memory().Value()
+		}
+	}
+	for i := range pod.Containers {
+		bytes += pod.Containers[i].Resources.Limits.Memory().Value()
+	}
+	return int32(bytes / v1alpha1.OCUMemoryBytes) // a memory limit in GiB fits
 }
 
 func stateOf(c corev1.ContainerStatus) (state, message string) {

@@ -38,9 +38,13 @@ func (s *Service) Release(ctx context.Context, tenant, name string, version int6
 		Namespace: v1alpha1.ManagementNamespace(tenant), Name: apps.ReleaseName(name, version),
 	}, rel)
 	if apierrors.IsNotFound(err) {
-		return nil, errs.New(errs.NotFound, "version", fmt.Sprintf("the app %s has no release v%d", quote(name), version), "See the list with: berth releases --app "+name)
+		return nil, noRelease("version", name, version)
 	}
 	return rel, translate(err)
+}
+
+func noRelease(field, app string, version int64) error {
+	return errs.New(errs.NotFound, field, fmt.Sprintf("the app %s has no release v%d", quote(app), version), "See the list with: berth releases --app "+app)
 }
 
 // Rollback writes an old release's template into the app, which makes a new release.

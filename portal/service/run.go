@@ -123,6 +123,13 @@ func runningTemplate(ctx context.Context, clientset kubernetes.Interface, app, c
 	}
 	deployment, err := clientset.AppsV1().Deployments(app).Get(ctx, component, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
+		clock, err := clientset.BatchV1().CronJobs(app).Get(ctx, component, metav1.GetOptions{})
+		if err == nil {
+			return &clock.Spec.JobTemplate.Spec.Template, nil
+		}
+		if !apierrors.IsNotFound(err) {
+			return nil, reach(err)
+		}
 		return nil, errs.New(errs.Conflict, "component", "the component "+quote(component)+" does not run yet", "Wait for its release: berth releases --app "+app)
 	}
 	if err != nil {

@@ -28,6 +28,9 @@ type Options struct {
 	// EdgeCA gives the PEM certificate that signs the edge's as it is now; empty means
 	// a public one.
 	EdgeCA func() ([]byte, error)
+	// AccessService is the Service in the platform's namespace behind which the edge's pods
+	// tell their access log; empty where there is none.
+	AccessService string
 }
 
 // Service does what people ask the portal for.

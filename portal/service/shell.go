@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"io"
+	"net/url"
 	"sync/atomic"
 	"time"
 
@@ -72,17 +73,7 @@ func (s *Service) Shell(ctx context.Context, tenant, app string, in Run, term Te
 func attach(ctx context.Context, clientset kubernetes.Interface, conf *rest.Config, pod *corev1.Pod, term Terminal) error {
 	req := clientset.CoreV1().RESTClient().Post().Resource("pods").Namespace(pod.Namespace).Name(pod.Name).SubResource("attach").
 		VersionedParams(&corev1.PodAttachOptions{Container: pod.Spec.Containers[0].Name, Stdin: true, Stdout: true, TTY: true}, scheme.ParameterCodec)
-	ws, err := remotecommand.NewWebSocketExecutor(conf, "GET", req.URL().String())
-	if err != nil {
-		return err
-	}
-	spdy, err := remotecommand.NewSPDYExecutor(conf, "POST", req.URL())
-	if err != nil {
-		return err
-	}
-	exec, err := remotecommand.NewFallbackExecutor(ws, spdy, func(err error) bool {
-		return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
-	})
+	exec, err := executor(conf, req.URL())
 	if err != nil {
 		return err
 	}
@@ -91,6 +82,22 @@ func attach(ctx context.Context, clientset kubernetes.Interface, conf *rest.Conf
 	defer quiet.Stop()
 	return exec.StreamWithContext(ctx, remotecommand.StreamOptions{
 		Stdin: term.In, Stdout: out, Tty: true, TerminalSizeQueue: sizes{ctx: ctx, ch: term.Sizes},
+	})
+}
+
+// executor joins streams to a process: over a websocket, or the older way where something
+// between does not let one through.
+func executor(conf *rest.Config, url *url.URL) (remotecommand.Executor, error) {
+	ws, err := remotecommand.NewWebSocketExecutor(conf, "GET", url.String())
+	if err != nil {
+		return nil, err
+	}
+	spdy, err := remotecommand.NewSPDYExecutor(conf, "POST", url)
+	if err != nil {
+		return nil, err
+	}
+	return remotecommand.NewFallbackExecutor(ws, spdy, func(err error) bool {
+		return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
 	})
 }
 

@@ -17,8 +17,12 @@ type TemplatePut struct {
 	DeployTimeoutSeconds int32
 	// Secrets to set together with the template; the app's others stay.
 	Secrets map[string]string
-	Reason  string
-	DryRun  bool
+	// Labels of the app; nil keeps them.
+	Labels map[string]string
+	// Edge brings the app's allowed networks and limits; nil keeps them.
+	Edge   *v1alpha1.EdgeSettings
+	Reason string
+	DryRun bool
 }
 
 // PutTemplate replaces what an app runs, and makes the app if there is none. The app's
@@ -33,7 +37,7 @@ func (s *Service) PutTemplate(ctx context.Context, tenant, name string, put Temp
 	// The cheap checks come first, so that a slow registry is asked for sound input only.
 	draft := &v1alpha1.App{}
 	draft.Name = name
-	draft.Spec.Template, draft.Spec.Formation = &put.Template, put.Formation
+	draft.Spec.Template, draft.Spec.Formation, draft.Spec.Labels = &put.Template, put.Formation, put.Labels
 	if err := apps.Validate(draft, apps.Surroundings{}); err != nil {
 		return nil, err
 	}
@@ -85,6 +89,14 @@ func (s *Service) putEdit(ctx context.Context, tenant, name string, put Template
 			app.Spec.Template = next
 			if put.Formation != nil {
 				app.Spec.Formation = apps.Remember(put.Formation, app.Spec.Formation)
+			}
+			if put.Labels != nil {
+				app.Spec.Labels = maps.Clone(put.Labels)
+			}
+			if put.Edge != nil {
+				if err := putEdge(&app.Spec.Edge, put.Edge); err != nil {
+					return err
+				}
 			}
 			if put.DeployTimeoutSeconds != 0 {
 				app.Spec.DeployTimeoutSeconds = put.DeployTimeoutSeconds

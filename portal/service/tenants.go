@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -29,18 +30,18 @@ func (s *Service) Plans(ctx context.Context) ([]v1alpha1.Plan, error) {
 	return list.Items, nil
 }
 
-// HostClusters lists the host clusters by name.
-func (s *Service) HostClusters(ctx context.Context) ([]v1alpha1.HostCluster, error) {
-	var list v1alpha1.HostClusterList
-	err := s.Client.List(ctx, &list)
-	return list.Items, translate(err)
-}
-
-// Tenants lists the tenants by name.
-func (s *Service) Tenants(ctx context.Context) ([]v1alpha1.Tenant, error) {
+// Tenants lists the tenants by name: those of an organization, or all if none is named.
+func (s *Service) Tenants(ctx context.Context, organization string) ([]v1alpha1.Tenant, error) {
+	if err := checkOrganization(organization); err != nil {
+		return nil, err
+	}
 	var list v1alpha1.TenantList
-	err := s.Client.List(ctx, &list)
-	return list.Items, translate(err)
+	if err := s.Client.List(ctx, &list); err != nil {
+		return nil, translate(err)
+	}
+	return slices.DeleteFunc(list.Items, func(t v1alpha1.Tenant) bool {
+		return organization != "" && t.Spec.Organization != organization
+	}), nil
 }
 
 // Tenant reads one tenant.
@@ -51,6 +52,9 @@ func (s *Service) Tenant(ctx context.Context, name string) (*v1alpha1.Tenant, er
 // CreateTenant asks for a tenant on a plan that exists. It becomes ready later.
 func (s *Service) CreateTenant(ctx context.Context, name string, spec v1alpha1.TenantSpec) (*v1alpha1.Tenant, error) {
 	if err := inName(tenancy.CheckTenantName(name)); err != nil {
+		return nil, err
+	}
+	if err := checkOrganization(spec.Organization); err != nil {
 		return nil, err
 	}
 	if err := s.planExists(ctx, spec.Plan); err != nil {
@@ -94,33 +98,15 @@ func (s *Service) planExists(ctx context.Context, name string) error {
 	return errs.New(errs.Invalid, "plan", "there is no plan named "+quote(name), "Choose one of: "+strings.Join(names, ", ")+".")
 }
 
-// regionServed refuses a region that no host cluster serves: the tenant would wait for
-// one for ever. Without a region any will do, also one that is still to come.
-func (s *Service) regionServed(ctx context.Context, region string) error {
-	if region == "" {
-		return nil
-	}
-	hosts, err := s.HostClusters(ctx)
-	if err != nil {
-		return err
-	}
-	return checkRegion(hosts, region)
-}
+// organizationPattern is the rule of the kind; asked here, the fault says what to do.
+var organizationPattern = regexp.MustCompile(`^([a-z]([a-z0-9]|-[a-z0-9])*)?$`)
 
-func checkRegion(hosts []v1alpha1.HostCluster, region string) error {
-	if len(tenancy.InRegion(hosts, region)) > 0 {
-		return nil
+func checkOrganization(name string) error {
+	if len(name) > 30 || !organizationPattern.MatchString(name) {
+		return errs.New(errs.Invalid, "organization", quote(name)+" cannot be the name of an organization",
+			"Use 1 to 30 lower-case letters, digits and single hyphens; start with a letter.")
 	}
-	var regions []string
-	for _, host := range tenancy.InRegion(hosts, "") {
-		regions = append(regions, host.Spec.Region)
-	}
-	slices.Sort(regions)
-	fix := "Choose one of: " + strings.Join(slices.Compact(regions), ", ") + "; or name none."
-	if len(regions) == 0 {
-		fix = "Name none: the platform has no cluster yet."
-	}
-	return errs.New(errs.Invalid, "region", "no cluster serves the region "+quote(region), fix)
+	return nil
 }
 
 // DeleteTenant begins to delete a tenant with all it has.

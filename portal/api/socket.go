@@ -1,0 +1,138 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/berth-dev/berth/internal/apiclient"
+	"github.com/berth-dev/berth/portal/service"
+)
+
+const (
+	// maxTyped bounds one message of a person's.
+	maxTyped = 1 << 20
+	// pingEvery keeps the connection alive; a peer silent for twice as long is gone, and so is
+	// one that takes nothing for as long.
+	pingEvery = 20 * time.Second
+	writeWait = 2 * pingEvery
+)
+
+// upgrader takes any origin: a token in a header is needed, and no browser sends that
+// along by itself.
+var upgrader = websocket.Upgrader{CheckOrigin: func(*http.Request) bool { return true }}
+
+// notWebsocket refuses a request of another kind.
+func notWebsocket(r *http.Request, command string) error {
+	if websocket.IsWebSocketUpgrade(r) {
+		return nil
+	}
+	return &statusError{status: http.StatusUpgradeRequired, message: "this address speaks websocket only", fix: "Use: " + command}
+}
+
+// socket is the person's side of a connection to a process.
+type socket struct {
+	conn *websocket.Conn
+	mu   sync.Mutex
+}
+
+// Started names the process.
+func (s *socket) Started(process string) error {
+	return s.control(apiclient.PipeControl{Process: process})
+}
+
+// Write sends the terminal's output.
+func (s *socket) Write(p []byte) (int, error) {
+	if err := s.send(websocket.BinaryMessage, p); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+func (s *socket) control(c apiclient.PipeControl) error {
+	raw, err := json.Marshal(c)
+	if err != nil {
+		return err
+	}
+	return s.send(websocket.TextMessage, raw)
+}
+
+func (s *socket) send(kind int, p []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.conn.SetWriteDeadline(time.Now().Add(writeWait)); err != nil {
+		return err
+	}
+	return s.conn.WriteMessage(kind, p)
+}
+
+// receive splits what comes into typed bytes and sizes, and cancels when the person
+// hangs up.
+func (s *socket) receive(ctx context.Context, cancel context.CancelFunc, first service.TerminalSize) (io.Reader, <-chan service.TerminalSize) {
+	in, typed := io.Pipe()
+	sizes := make(chan service.TerminalSize, 8)
+	if first.Cols > 0 && first.Rows > 0 {
+		sizes <- first
+	}
+	s.conn.SetReadLimit(maxTyped)
+	alive := func(string) error { return s.conn.SetReadDeadline(time.Now().Add(2 * pingEvery)) }
+	_ = alive("") // a deadline on an open connection cannot fail
+	s.conn.SetPongHandler(alive)
+	go s.ping(ctx)
+	go func() {
+		defer cancel()
+		defer typed.Close()
+		for {
+			// What was read before may have taken longer to pass on than a person is silent.
+			_ = alive("")
+			kind, data, err := s.conn.ReadMessage()
+			if err != nil {
+				return
+			}
+			if kind == websocket.BinaryMessage {
+				if _, err := typed.Write(data); err != nil {
+					return
+				}
+				continue
+			}
+			var ctl apiclient.PipeControl
+			if json.Unmarshal(data, &ctl) != nil {
+				continue
+			}
+			if ctl.EOF {
+				_ = typed.Close() // what comes after it is an error of the person's program
+			}
+			if ctl.Cols > 0 && ctl.Rows > 0 {
+				select {
+				case sizes <- service.TerminalSize{Cols: ctl.Cols, Rows: ctl.Rows}:
+				default: // several sizes wait already; the person will send another
+				}
+			}
+		}
+	}()
+	go func() {
+		<-ctx.Done()
+		_ = in.Close()
+	}()
+	return in, sizes
+}
+
+func (s *socket) ping(ctx context.Context) {
+	ticker := time.NewTicker(pingEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			// One that does not get through says nothing: a peer that takes nothing for long
+			// is told by writing to it, one that is gone by reading.
+			_ = s.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(pingEvery))
+		}
+	}
+}
