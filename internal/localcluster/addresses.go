@@ -16,6 +16,8 @@ const (
 
 	apiPort      = 6443
 	registryPort = 5000
+	// zonePort is where the names of the zone file are answered, on the node's address.
+	zonePort = 5354
 
 	// metadataIP is where clouds serve credentials to whoever asks.
 	metadataIP = "169.254.169.254"

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"os"
 	"time"
 
@@ -13,8 +14,10 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/berth-dev/berth/internal/localcluster/fargate"
 	"github.com/berth-dev/berth/internal/localcluster/netpol"
 	"github.com/berth-dev/berth/internal/localcluster/volumes"
+	"github.com/berth-dev/berth/internal/localcluster/zone"
 )
 
 // cniCacheDir is where containerd's CNI library notes the address of a new pod, before
@@ -24,8 +27,9 @@ const cniCacheDir = "/var/lib/cni/results"
 // agentHealth is where the agent says, inside the node, that policies are enforced.
 const agentHealth = "127.0.0.1:10270"
 
-// runAgent does what clouds do with add-ons of their own: it enforces network policies
-// and makes volumes. It runs inside the node's namespaces.
+// runAgent does what clouds do with add-ons of their own: it enforces network policies,
+// makes volumes, answers for the names of the zone file, and treats pods of tenants as
+// Fargate does where that is wanted. It runs inside the node's namespaces.
 func runAgent(ctx context.Context, instance *Instance, log *slog.Logger) error {
 	if os.Getenv(nodeMark) == "" {
 		return errByHand
@@ -39,7 +43,15 @@ func runAgent(ctx context.Context, instance *Instance, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	policies, err := netpol.New(client, netpol.Options{NodeName: nodeName, CNICacheDir: cniCacheDir, Log: log})
+	state, err := instance.LoadState()
+	if err != nil {
+		return err
+	}
+	options := netpol.Options{NodeName: nodeName, CNICacheDir: cniCacheDir, Log: log}
+	if state.Fargate.Enabled {
+		options.GroupsFile, options.NodeAddrs = instance.SecurityGroups(), []netip.Addr{netip.MustParseAddr(nodeIP)}
+	}
+	policies, err := netpol.New(client, options)
 	if err != nil {
 		return fmt.Errorf("network policies: %w", err)
 	}
@@ -48,19 +60,37 @@ func runAgent(ctx context.Context, instance *Instance, log *slog.Logger) error {
 		return fmt.Errorf("volumes: %w", err)
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return serveHealth(ctx, policies.Synced()) })
+	ready := []<-chan struct{}{policies.Synced()}
+	if state.Fargate.Enabled {
+		pool, err := instance.fargatePool(config, state.Fargate, log)
+		if err != nil {
+			return fmt.Errorf("the pool like Fargate: %w", err)
+		}
+		ready = append(ready, pool.Ready())
+		group.Go(func() error { return pool.Run(ctx) })
+	} else if err := fargate.Remove(ctx, client); err != nil {
+		return err
+	}
+	group.Go(func() error { return serveHealth(ctx, ready) })
 	group.Go(func() error { return policies.Run(ctx) })
 	group.Go(func() error { return provisioner.Run(ctx) })
+	group.Go(func() error {
+		return zone.New(instance.ZoneFile(), log).Run(ctx, fmt.Sprintf("%s:%d", nodeIP, zonePort))
+	})
 	return group.Wait()
 }
 
-// serveHealth answers 200 once the first full set of policies is in force.
-func serveHealth(ctx context.Context, synced <-chan struct{}) error {
+// serveHealth answers 200 once pods may start: when the first full set of policies is in
+// force and the pool like Fargate, if there is one, is at work.
+func serveHealth(ctx context.Context, ready []<-chan struct{}) error {
 	server := &http.Server{Addr: agentHealth, ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		select {
-		case <-synced:
-		default:
-			http.Error(w, "network policies are not in force yet", http.StatusServiceUnavailable)
+		for _, part := range ready {
+			select {
+			case <-part:
+			default:
+				http.Error(w, "network policies or the pool like Fargate are not in force yet", http.StatusServiceUnavailable)
+				return
+			}
 		}
 	})}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })

@@ -18,6 +18,7 @@ import (
 	"helm.sh/helm/v4/pkg/release/common"
 	release "helm.sh/helm/v4/pkg/release/v1"
 	"helm.sh/helm/v4/pkg/storage/driver"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 )
 
@@ -55,12 +56,20 @@ func installChart(ctx context.Context, kubeconfig, kubeContext, chartDir string,
 	}
 	labels := map[string]string{contentLabel: content}
 	if last == nil {
-		install := action.NewInstall(config)
-		install.ReleaseName, install.Namespace, install.Labels = chartRelease, SystemNamespace, labels
-		// What an installation that was killed half-way made is taken over.
-		install.TakeOwnership, install.ForceConflicts = true, true
-		install.WaitStrategy, install.Timeout = kube.HookOnlyStrategy, hookTimeout
-		_, err = install.RunWithContext(ctx, chart, values)
+		err = served(ctx, func() error {
+			// Made anew for each attempt: it remembers which kinds there are.
+			config, err := helmConfiguration(kubeconfig, kubeContext)
+			if err != nil {
+				return err
+			}
+			install := action.NewInstall(config)
+			install.ReleaseName, install.Namespace, install.Labels = chartRelease, SystemNamespace, labels
+			// What an installation that was killed half-way made is taken over.
+			install.TakeOwnership, install.ForceConflicts = true, true
+			install.WaitStrategy, install.Timeout = kube.HookOnlyStrategy, hookTimeout
+			_, err = install.RunWithContext(ctx, chart, values)
+			return err
+		})
 	} else {
 		upgrade := action.NewUpgrade(config)
 		upgrade.Namespace, upgrade.MaxHistory, upgrade.ResetValues, upgrade.Labels = SystemNamespace, 3, true, labels
@@ -72,6 +81,27 @@ func installChart(ctx context.Context, kubeconfig, kubeContext, chartDir string,
 		return fmt.Errorf("installing the chart: %w", err)
 	}
 	return nil
+}
+
+// served tries again, for half a minute, what fails for want of kinds that were made just
+// now: the API server may take a moment to serve them, and Helm, told to wait for nothing but
+// jobs, does not wait for them either. It fails so before it has written anything else.
+func served(ctx context.Context, install func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	again := time.NewTicker(500 * time.Millisecond)
+	defer again.Stop()
+	for {
+		err := install()
+		if !meta.IsNoMatchError(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-again.C:
+		}
+	}
 }
 
 // lastRelease returns the newest record of the release; nil if there is none. Records of

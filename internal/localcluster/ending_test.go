@@ -140,3 +140,22 @@ func TestALogThatGrewTooLargeIsMovedAside(t *testing.T) {
 		t.Errorf("the part does not go on at the file's end: %v, %v", info, err)
 	}
 }
+
+func TestOurOwnLogsAreRotatedToo(t *testing.T) {
+	instance := testInstance(t)
+	for _, name := range []string{"supervisor", "node", "part"} {
+		if err := writeFile(instance.logPath(name), []byte("two words"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	newProcesses(instance, []component{{name: "part"}}, "", nil).rotateLogs(3)
+	for _, name := range []string{"supervisor", "node", "part"} {
+		now, err := os.ReadFile(instance.logPath(name))
+		if err != nil || len(now) != 0 {
+			t.Errorf("the log of %s: %q, %v", name, now, err)
+		}
+		if old, err := os.ReadFile(instance.logPath(name) + ".1"); err != nil || string(old) != "two words" {
+			t.Errorf("the old log of %s: %q, %v", name, old, err)
+		}
+	}
+}

@@ -73,7 +73,7 @@ func Install(ctx context.Context, options InstallOptions) error {
 	if instance != nil {
 		state, err = instance.LoadState()
 		err = errors.Join(err, instance.importImages(ctx, b.partsDir, b.images))
-		values = merge(chartValues(b.images, state.Ports, options.PoolSize), values)
+		values = merge(chartValues(b.images, state, options.PoolSize), values)
 	} else {
 		var refs map[string]string
 		refs, err = pushImages(ctx, options.Registry, b)

@@ -97,6 +97,12 @@ func (i *Instance) EdgeCA() string { return i.path("edge-ca.crt") }
 // CLIConfig is the path of the command line's configuration for this instance.
 func (i *Instance) CLIConfig() string { return i.path("cli.json") }
 
+// ZoneFile is the path of the zone file whose names Berth's proofs of domains find.
+func (i *Instance) ZoneFile() string { return i.path("zone.db") }
+
+// SecurityGroups is the path of the file with the security groups of a pool like Fargate.
+func (i *Instance) SecurityGroups() string { return i.path("security-groups.json") }
+
 // Logs is the folder with one log file for each part.
 func (i *Instance) Logs() string { return i.path("logs") }
 
@@ -148,6 +154,8 @@ type State struct {
 	Binary   string `json:"binary,omitempty"`
 	// Started is when it was last started. What the cluster says of itself can be older.
 	Started time.Time `json:"started,omitzero"`
+	// Fargate is how it treats pods of tenants.
+	Fargate Fargate `json:"fargate,omitzero"`
 }
 
 // LoadState reads the instance's state; the zero State if there is none.

@@ -221,7 +221,7 @@ func partEnvironment(partsDir string) []string {
 	}
 }
 
-// keepLog is how large a part's log may grow; the last so many bytes are kept beside it.
+// keepLog is how large a log may grow, in bytes; the last so many bytes are kept beside it.
 const keepLog = 64 << 20
 
 // rotateLog moves the content of a log that has grown too large aside. Its part goes on

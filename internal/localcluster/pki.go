@@ -57,6 +57,7 @@ func leaves() []leaf {
 		{file: "controller-manager", commonName: "system:kube-controller-manager", addresses: []string{"127.0.0.1"}},
 		{file: "scheduler", commonName: "system:kube-scheduler", addresses: []string{"127.0.0.1"}},
 		{file: "kube-proxy", commonName: "system:kube-proxy"},
+		{file: "fargate", commonName: "berth:fargate", addresses: []string{"127.0.0.1"}},
 		{file: "node-agent", commonName: "berth:node-agent", organizations: []string{"system:masters"}},
 		{file: "admin", commonName: "berth:admin", organizations: []string{"system:masters"}},
 	}

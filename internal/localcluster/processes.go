@@ -64,15 +64,21 @@ func (p *processes) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-look.C:
-			p.rotateLogs()
+			p.rotateLogs(keepLog)
 		}
 	}
 }
 
-func (p *processes) rotateLogs() {
+// rotateLogs moves aside the logs that are larger than limit bytes: those of the parts and
+// of our own two processes.
+func (p *processes) rotateLogs(limit int64) {
+	names := []string{"supervisor", "node"}
 	for _, c := range p.components {
-		if err := rotateLog(p.instance.logPath(c.name), keepLog); err != nil && !errors.Is(err, os.ErrNotExist) {
-			p.log.Error("rotating a part's log", "part", c.name, "error", err)
+		names = append(names, c.name)
+	}
+	for _, name := range names {
+		if err := rotateLog(p.instance.logPath(name), limit); err != nil && !errors.Is(err, os.ErrNotExist) {
+			p.log.Error("rotating a log", "of", name, "error", err)
 		}
 	}
 }

@@ -1,11 +1,17 @@
 package localcluster
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 )
 
 func TestWhatAPodSaidBeforeAStopIsNotBelieved(t *testing.T) {
@@ -31,4 +37,34 @@ func TestWhatAPodSaidBeforeAStopIsNotBelieved(t *testing.T) {
 			t.Errorf("a pod that %s: stale is %t", name, got)
 		}
 	}
+}
+
+func TestKindsThatAreNotServedYetAreWaitedFor(t *testing.T) {
+	missing := utilerrors.NewAggregate([]error{fmt.Errorf("building objects: %w", &meta.NoKindMatchError{GroupKind: schema.GroupKind{Kind: "Plan"}})})
+	other := errors.New("another error")
+	for name, c := range map[string]struct {
+		answers []error
+		want    error
+	}{
+		"served on the second attempt": {[]error{missing, nil}, nil},
+		"another error ends it":        {[]error{missing, other, nil}, other},
+	} {
+		t.Run(name, func(t *testing.T) {
+			attempts := 0
+			err := served(t.Context(), func() error {
+				attempts++
+				return c.answers[attempts-1]
+			})
+			if !errors.Is(err, c.want) || attempts != 2 {
+				t.Errorf("%v after %d attempts, want %v after 2", err, attempts, c.want)
+			}
+		})
+	}
+	t.Run("an end from outside ends it", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := served(ctx, func() error { return missing }); !meta.IsNoMatchError(err) {
+			t.Errorf("%v, want what was missing", err)
+		}
+	})
 }

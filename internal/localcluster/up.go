@@ -23,6 +23,8 @@ type UpOptions struct {
 	PoolSize int
 	// Bare leaves the chart out: a plain Kubernetes.
 	Bare bool
+	// Fargate makes pods of tenants behave as on Fargate.
+	Fargate Fargate
 	// Out is where progress is shown.
 	Out io.Writer
 }
@@ -42,6 +44,9 @@ type Result struct {
 // is installed in it up to the source tree. When ctx ends or a step fails before the end, an
 // instance that this call started is stopped again.
 func (i *Instance) Up(ctx context.Context, options UpOptions) (*Result, error) {
+	if err := options.Fargate.Validate(); err != nil {
+		return nil, err
+	}
 	if err := preflight(); err != nil {
 		return nil, err
 	}
@@ -58,7 +63,7 @@ func (i *Instance) Up(ctx context.Context, options UpOptions) (*Result, error) {
 		return nil, err
 	}
 	result := &Result{Instance: i}
-	line, err := i.ensureRunning(ctx, built, progress, result)
+	line, err := i.ensureRunning(ctx, built, options.Fargate, progress, result)
 	if err != nil {
 		return nil, err
 	}
@@ -116,9 +121,9 @@ func buildAll(ctx context.Context, sourceDir string, progress *Progress) (*built
 	return b, step.End(err)
 }
 
-// ensureRunning starts the node unless it runs already with the same parts. The lifeline
-// is nil when nothing was started.
-func (i *Instance) ensureRunning(ctx context.Context, b *built, progress *Progress, result *Result) (*lifeline, error) {
+// ensureRunning starts the node unless it runs already with the same parts in the same way.
+// The lifeline is nil when nothing was started.
+func (i *Instance) ensureRunning(ctx context.Context, b *built, fargate Fargate, progress *Progress, result *Result) (*lifeline, error) {
 	state, err := i.LoadState()
 	if err != nil {
 		return nil, err
@@ -128,7 +133,7 @@ func (i *Instance) ensureRunning(ctx context.Context, b *built, progress *Progre
 		return nil, err
 	}
 	running := i.Running()
-	if running != nil && running.Up && state.PartsDir == b.partsDir && state.Binary == binary {
+	if running != nil && running.Up && state.PartsDir == b.partsDir && state.Binary == binary && state.Fargate == fargate {
 		result.AlreadyRunning, result.Ports = true, state.Ports
 		return nil, nil
 	}
@@ -139,6 +144,7 @@ func (i *Instance) ensureRunning(ctx context.Context, b *built, progress *Progre
 	if state.Ports, err = choosePorts(i.Name, state.Ports); err != nil {
 		return nil, step.End(err)
 	}
+	state.Fargate = fargate
 	state.SourceDir, state.PartsDir, state.Binary, state.Started = b.source, b.partsDir, binary, time.Now()
 	result.Ports = state.Ports
 	if err := errors.Join(i.saveState(state), i.ensurePKI(state.Ports.API), i.writeConfig(b.partsDir)); err != nil {
@@ -181,7 +187,7 @@ func (i *Instance) fill(ctx context.Context, b *built, options UpOptions, progre
 		return err
 	}
 	step = progress.Start("Berth's chart")
-	err = installChart(ctx, i.adminKubeconfig(), "", filepath.Join(b.source, "charts", "berth"), chartValues(b.images, state.Ports, options.PoolSize))
+	err = installChart(ctx, i.adminKubeconfig(), "", filepath.Join(b.source, "charts", "berth"), chartValues(b.images, state, options.PoolSize))
 	if err == nil {
 		err = i.saveAccess(ctx, c, state.Ports)
 	}

@@ -9,9 +9,9 @@ import (
 
 // Counters are the packets dropped since the table was made, by reason.
 type Counters struct {
-	// Ingress: no policy of the destination pod allows them.
+	// Ingress: no policy and no group of the destination pod allows them.
 	Ingress uint64
-	// Egress: no policy of the source pod allows them.
+	// Egress: no policy and no group of the source pod allows them.
 	Egress uint64
 	// Unknown: from or to a pod that is not known (yet).
 	Unknown uint64

@@ -1,5 +1,5 @@
 // Package netpol enforces NetworkPolicy (networking.k8s.io/v1) on the embedded
-// node with nftables. It owns the table "inet berth-netpol" of the node's network
+// node with nftables, and security groups for the pods of a pool like Fargate. It owns the table "inet berth-netpol" of the node's network
 // namespace and nothing else: no other table, no route, no sysctl.
 //
 // It is made for a node whose pods hang on point-to-point veth pairs with one host
@@ -51,6 +51,22 @@
 //   - A policy whose selector or block cannot be understood isolates what it would
 //     isolate and allows nothing by the broken part.
 //   - Neighbour discovery of IPv6 between pod and node always passes, as ARP does.
+//
+// # Security groups
+//
+// With a file of groups (Options.GroupsFile) a pod that was given to the scheduler of
+// Fargate is isolated by its security groups and by nothing else: policies that select it
+// do nothing, as on Fargate. Which groups it has stands in an annotation, written when the
+// pod was made: a policy made or changed later concerns later pods only, as on Amazon's
+// clusters. Without the annotation it has the cluster's own group.
+//
+//   - Groups add up, and what none of them allows is dropped, in both directions. They
+//     are stateful: replies pass.
+//   - A group as a peer means the addresses of the pods that have it. The cluster's own
+//     means the node, all pods outside of the pool, and those within it without a group.
+//   - Policies of other pods select pods of the pool as peers like any other.
+//   - A group that is not in the file allows nothing.
+//   - A file that cannot be read leaves the groups as they were.
 //
 // It imports no room and may be imported by internal/localcluster alone.
 package netpol

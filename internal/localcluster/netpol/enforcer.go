@@ -21,6 +21,12 @@ type Options struct {
 	// /var/lib/cni/results. Empty: addresses come from the pods' status alone,
 	// which is a second or two later.
 	CNICacheDir string
+	// GroupsFile holds security groups, which pods of a pool like Fargate have instead of
+	// policies. It need not exist and is read again when it changed. Empty: there is no such
+	// pool, and all pods are alike.
+	GroupsFile string
+	// NodeAddrs are the node's addresses, which belong to the cluster's own group.
+	NodeAddrs []netip.Addr
 	// Log is slog.Default() when nil.
 	Log *slog.Logger
 
@@ -28,6 +34,8 @@ type Options struct {
 	netNS string
 	// debounce is how long to gather changes before a sync.
 	debounce time.Duration
+	// lookEvery is how often to look whether the file of groups changed.
+	lookEvery time.Duration
 }
 
 // Enforcer keeps the node's rules in step with the cluster's policies.
@@ -39,6 +47,7 @@ type Enforcer struct {
 	kicks  chan struct{}
 	synced chan struct{}
 	cni    *cniCache
+	groups *groupFile
 
 	// nft and current belong to Run (and Prepare before it).
 	nft knftables.Interface
@@ -62,6 +71,9 @@ func New(client kubernetes.Interface, opts Options) (*Enforcer, error) {
 	if opts.debounce == 0 {
 		opts.debounce = 20 * time.Millisecond
 	}
+	if opts.lookEvery == 0 {
+		opts.lookEvery = time.Second
+	}
 	if opts.Log == nil {
 		opts.Log = slog.Default()
 	}
@@ -71,6 +83,9 @@ func New(client kubernetes.Interface, opts Options) (*Enforcer, error) {
 	}
 	if opts.CNICacheDir != "" {
 		e.cni = newCNICache(opts.CNICacheDir, e.log, e.kick)
+	}
+	if opts.GroupsFile != "" {
+		e.groups = newGroupFile(e, opts.GroupsFile, opts.lookEvery)
 	}
 	return e, nil
 }
@@ -118,6 +133,12 @@ func (e *Enforcer) Run(ctx context.Context) error {
 			return err
 		}
 		defer wait()
+	}
+	if e.groups != nil {
+		e.groups.look()
+		done := make(chan struct{})
+		go func() { defer close(done); e.groups.watch(ctx) }()
+		defer func() { <-done }()
 	}
 	src, err := newSource(e.client, e.kick)
 	if err != nil {
@@ -196,9 +217,14 @@ func (e *Enforcer) sync(ctx context.Context, src *source) error {
 	if e.cni != nil {
 		learned = e.cni.addresses()
 	}
-	return e.apply(ctx, &snapshot{
-		endpoints: endpoints(pods, learned, e.opts.NodeName), namespaces: namespaces, policies: policies,
-	})
+	s := &snapshot{
+		endpoints:  endpoints(pods, learned, e.opts.NodeName, e.groups != nil),
+		namespaces: namespaces, policies: policies, nodeAddrs: e.opts.NodeAddrs,
+	}
+	if e.groups != nil {
+		s.groups = e.groups.current()
+	}
+	return e.apply(ctx, s)
 }
 
 // apply puts a state in force. After a failure the table's content is in doubt, so the next one is written whole.

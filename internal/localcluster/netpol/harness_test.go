@@ -30,12 +30,21 @@ type enforced struct {
 	states   chan *snapshot
 	stop     func()
 	stopped  bool
+	// groups is the path of the file of security groups, empty without a pool like Fargate.
+	groups string
 }
 
 // enforce starts the enforcer on the lab's node with the objects that exist already.
 func enforce(tb testing.TB, l *lab, cniDir string, objects ...runtime.Object) *enforced {
 	tb.Helper()
 	f := &enforced{lab: l, client: fake.NewClientset(objects...)}
+	f.begin(tb, cniDir)
+	return f
+}
+
+// begin starts the enforcer and returns when it watches.
+func (f *enforced) begin(tb testing.TB, cniDir string) {
+	tb.Helper()
 	watching := f.reportWatches()
 	f.start(tb, cniDir)
 	for range 3 { // pods, namespaces, policies
@@ -45,7 +54,6 @@ func enforce(tb testing.TB, l *lab, cniDir string, objects ...runtime.Object) *e
 			tb.Fatal("the enforcer does not watch the cluster")
 		}
 	}
-	return f
 }
 
 // reportWatches says when each watch has begun: the fake API server, unlike a real
@@ -64,6 +72,7 @@ func (f *enforced) start(tb testing.TB, cniDir string) {
 	tb.Helper()
 	enforcer, err := New(f.client, Options{
 		NodeName: testNode, netNS: f.nodeNS(), CNICacheDir: cniDir, debounce: time.Millisecond,
+		GroupsFile: f.groups, NodeAddrs: []netip.Addr{netip.MustParseAddr(nodeIP)}, lookEvery: time.Millisecond,
 		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	if err != nil {

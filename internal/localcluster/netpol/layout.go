@@ -45,7 +45,7 @@ func familyOf(addr netip.Addr) family {
 
 // compile turns the state of the cluster into the wanted content of the table:
 //
-//	base chains → egress / ingress → (map: pod's address) → pods-<dir>-<hash> → <dir>-<policy>
+//	base chains → egress / ingress → (map: pod's address) → pods-<dir>-<hash> → <dir>-<policy or group>
 //
 // Pods that the same policies select share one chain, and a policy has one chain per direction, so
 // a pod that comes or goes changes elements of sets and maps, hardly ever a rule. Egress and ingress hang
@@ -69,16 +69,26 @@ func compile(s *snapshot, podInterfaces string) *ruleset {
 		}
 	}
 	for _, dir := range []direction{ingress, egress} {
+		inUse := map[string]bool{}
 		for i := range s.endpoints {
-			if e := &s.endpoints[i]; e.local {
+			switch e := &s.endpoints[i]; {
+			case e.local && e.pooled:
+				r.isolateByGroups(e, dir)
+				for _, id := range e.groups {
+					inUse[id] = true
+				}
+			case e.local:
 				r.isolate(e, dir, isolating[dir])
 			}
 		}
 		for _, policy := range isolating[dir] {
 			// A policy that selects no pod here has no chain.
-			if r.chains[policyChain(dir, policy)] != nil {
-				r.allow(policy, dir, s.allowances(policy, dir))
+			if name := policyChain(dir, policy); r.chains[name] != nil {
+				r.allow(name, dir, s.allowances(policy, dir))
 			}
+		}
+		for _, id := range sortedKeys(inUse) {
+			r.allow(groupChain(dir, id), dir, s.groupAllowances(id, dir))
 		}
 	}
 	return r
@@ -127,16 +137,33 @@ func (r *ruleset) isolate(pod *endpoint, dir direction, policies []*networkingv1
 	var jumps []string
 	for _, policy := range policies {
 		if selected(policy, pod) {
-			name := policyChain(dir, policy)
-			jumps = append(jumps, "jump "+name)
-			if r.chains[name] == nil {
-				r.chains[name] = &chain{comment: policy.Namespace + "/" + policy.Name}
-			}
+			jumps = append(jumps, r.jump(policyChain(dir, policy), policy.Namespace+"/"+policy.Name))
 		}
 	}
-	if len(jumps) == 0 {
-		return
+	if len(jumps) > 0 {
+		r.pointTo(pod, dir, jumps)
 	}
+}
+
+// isolateByGroups points the addresses of a pod of the pool to the chain of its groups.
+func (r *ruleset) isolateByGroups(pod *endpoint, dir direction) {
+	jumps := make([]string, 0, len(pod.groups))
+	for _, id := range pod.groups {
+		jumps = append(jumps, r.jump(groupChain(dir, id), "security group "+id))
+	}
+	r.pointTo(pod, dir, jumps)
+}
+
+// jump is the rule that leads into a chain, which is made where it is missing.
+func (r *ruleset) jump(name, comment string) string {
+	if r.chains[name] == nil {
+		r.chains[name] = &chain{comment: comment}
+	}
+	return "jump " + name
+}
+
+// pointTo makes the pod's addresses pass by a chain of jumps that ends with a drop.
+func (r *ruleset) pointTo(pod *endpoint, dir direction, jumps []string) {
 	slices.Sort(jumps)
 	name := "pods-" + string(dir) + "-" + hash(jumps...)
 	if r.chains[name] == nil {
@@ -155,15 +182,16 @@ func policyChain(dir direction, policy *networkingv1.NetworkPolicy) string {
 	return string(dir) + "-" + hash(policy.Namespace, policy.Name)
 }
 
+func groupChain(dir direction, id string) string { return string(dir) + "-sg-" + hash(id) }
+
 // hash shortens names for nft; "/" cannot be part of a name of Kubernetes.
 func hash(names ...string) string {
 	sum := sha256.Sum256([]byte(strings.Join(names, "/")))
 	return hex.EncodeToString(sum[:8])
 }
 
-// allow fills the policy's chain.
-func (r *ruleset) allow(policy *networkingv1.NetworkPolicy, dir direction, rules []allowance) {
-	name := policyChain(dir, policy)
+// allow fills the chain of a policy or a group.
+func (r *ruleset) allow(name string, dir direction, rules []allowance) {
 	for i := range rules {
 		prefix := fmt.Sprintf("%s-%d-", name, i)
 		for _, match := range r.matches(&rules[i], prefix, dir) {

@@ -19,6 +19,9 @@ type endpoint struct {
 	ports           []namedPort
 	// local: it runs on this node, so policies that select it are enforced here.
 	local bool
+	// pooled: it belongs to the pool like Fargate, where groups decide and policies do not.
+	pooled bool
+	groups []string
 }
 
 type namedPort struct {
@@ -36,8 +39,9 @@ type claim struct {
 
 // endpoints finds out which pod has which address. learned are addresses of local
 // pods by UID as the network plug-in gave them. An address has one owner: a pod
-// that has ended or is going may still report an address that a new one holds.
-func endpoints(pods []*corev1.Pod, learned map[types.UID][]netip.Addr, nodeName string) []endpoint {
+// that has ended or is going may still report an address that a new one holds. hasPool says
+// that pods of a pool like Fargate have security groups.
+func endpoints(pods []*corev1.Pod, learned map[types.UID][]netip.Addr, nodeName string, hasPool bool) []endpoint {
 	owners := map[netip.Addr]claim{}
 	for _, pod := range pods {
 		if !hasOwnNetwork(pod) {
@@ -61,10 +65,14 @@ func endpoints(pods []*corev1.Pod, learned map[types.UID][]netip.Addr, nodeName 
 	out := make([]endpoint, 0, len(byPod))
 	for pod, addrs := range byPod {
 		slices.SortFunc(addrs, netip.Addr.Compare)
-		out = append(out, endpoint{
+		e := endpoint{
 			namespace: pod.Namespace, name: pod.Name, labels: pod.Labels,
 			addrs: addrs, ports: namedPorts(pod), local: pod.Spec.NodeName == nodeName,
-		})
+		}
+		if hasPool && pod.Spec.SchedulerName == FargateScheduler {
+			e.pooled, e.groups = true, podGroups(pod)
+		}
+		out = append(out, e)
 	}
 	slices.SortFunc(out, func(a, b endpoint) int {
 		return cmp.Or(strings.Compare(a.namespace, b.namespace), strings.Compare(a.name, b.name))

@@ -24,6 +24,9 @@ type snapshot struct {
 	endpoints  []endpoint
 	namespaces map[string]labels.Set
 	policies   []*networkingv1.NetworkPolicy
+	// groups are the security groups by id; nodeAddrs are members of the cluster's own.
+	groups    map[string]securityGroup
+	nodeAddrs []netip.Addr
 }
 
 // socket is one port of one pod.
@@ -53,9 +56,10 @@ type allowance struct {
 	named []socket
 }
 
-// selected tells whether the policy isolates the pod (in its own directions).
+// selected tells whether the policy isolates the pod (in its own directions). No policy
+// isolates a pod that has security groups.
 func selected(policy *networkingv1.NetworkPolicy, pod *endpoint) bool {
-	if policy.Namespace != pod.namespace {
+	if pod.pooled || policy.Namespace != pod.namespace {
 		return false
 	}
 	selector, err := metav1.LabelSelectorAsSelector(&policy.Spec.PodSelector)

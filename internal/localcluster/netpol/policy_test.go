@@ -201,7 +201,7 @@ func TestAnAddressHasOneOwner(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := endpoints(c.pods, c.learned, testNode)
+			got := endpoints(c.pods, c.learned, testNode, false)
 			if len(got) != 1 || got[0].name != c.want {
 				t.Errorf("got %+v, want %s alone", got, c.want)
 			}

@@ -94,10 +94,14 @@ func strip(obj any) (any, error) {
 }
 
 func stripPod(pod *corev1.Pod) *corev1.Pod {
+	meta := stripMeta(pod.ObjectMeta)
+	if groups, has := pod.Annotations[GroupsAnnotation]; has {
+		meta.Annotations = map[string]string{GroupsAnnotation: groups}
+	}
 	return &corev1.Pod{
-		ObjectMeta: stripMeta(pod.ObjectMeta),
+		ObjectMeta: meta,
 		Spec: corev1.PodSpec{
-			NodeName: pod.Spec.NodeName, HostNetwork: pod.Spec.HostNetwork,
+			NodeName: pod.Spec.NodeName, HostNetwork: pod.Spec.HostNetwork, SchedulerName: pod.Spec.SchedulerName,
 			Containers: stripContainers(pod.Spec.Containers), InitContainers: stripContainers(pod.Spec.InitContainers),
 		},
 		Status: corev1.PodStatus{
