@@ -20,13 +20,14 @@ import (
 )
 
 // TestAcme does what `make up` does, on the scenarios' instance, and then types the
-// command it prints: the shop's page comes from inside the tenant's virtual cluster, its
-// items from the database. The shop's API is released and scaled under load, an interactive
+// commands it prints: the shop's page comes from inside the tenant's virtual cluster, its
+// items from the database, both also from a domain of its own. The shop's API is released and scaled under load, an interactive
 // shell is opened, and all of it is back after `make down` and `make up`.
 func TestAcme(t *testing.T) {
 	t.Cleanup(func() { deleteTenants(t, tenantNamed("acme")) })
 	makeUp(t)
 	hasItem(t, "Rocket skates")
+	ownAnswers(t, "api.acme-shop.localhost", "/api/items", 200, "Rocket skates")
 	// Prometheus has asked the API at least once when there is a number.
 	eventually(t, time.Minute, "the metrics", func() (bool, string) {
 		code, body := berth.get(t, berth.url("api--shop.acme", "/api/metrics"))
@@ -50,6 +51,7 @@ func TestAcme(t *testing.T) {
 		berth.berth(t, "down", "--name", instanceName)
 		makeUp(t)
 		hasItem(t, "Tornado seeds")
+		ownAnswers(t, "api.acme-shop.localhost", "/api/items", 200, "Tornado seeds")
 	})
 }
 
@@ -76,14 +78,20 @@ func makeUp(t *testing.T) {
 		t.Fatalf("deploying the shop: %v\n%s", err, out)
 	}
 	t.Logf("the shop is deployed after %s", time.Since(start).Round(100*time.Millisecond))
-	_, after, ok := strings.Cut(string(out), "  curl ")
-	if !ok {
-		t.Fatalf("no command is printed:\n%s", out)
+	typed := 0
+	for line := range strings.Lines(string(out)) {
+		printed, ok := strings.CutPrefix(strings.TrimSpace(line), "curl ")
+		if !ok {
+			continue
+		}
+		typed++
+		page, err := exec.Command("sh", "-c", "curl --fail --silent --show-error "+printed).CombinedOutput()
+		if err != nil || !strings.Contains(string(page), "<title>Acme") {
+			t.Errorf("curl %s: %v\n%s", printed, err, page)
+		}
 	}
-	printed, _, _ := strings.Cut(after, "\n")
-	page, err := exec.Command("sh", "-c", "curl --fail --silent --show-error "+printed).CombinedOutput()
-	if err != nil || !strings.Contains(string(page), "<title>Acme") {
-		t.Errorf("curl %s: %v\n%s", printed, err, page)
+	if typed != 2 {
+		t.Fatalf("%d commands are printed, not one for the shop's host and one for its own domain:\n%s", typed, out)
 	}
 }
 

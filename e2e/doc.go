@@ -12,5 +12,6 @@
 // or when -timeout is up, they stay until the next run, which removes them first.
 //
 // Run all with `make e2e`, one with `make e2e RUN=TestSpine`. The flag -keep leaves the shared
-// instance running for a look, -kills says how often scenarios of kills repeat.
+// instance running for a look, -kills says how often scenarios of kills repeat, -killseed
+// draws the moments of TestKillTable again.
 package e2e

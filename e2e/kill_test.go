@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -24,29 +23,6 @@ import (
 
 	berthv1 "github.com/berth-dev/berth/api/v1alpha1"
 )
-
-// comesBack is how long a part that was killed may take to run again and to do its work:
-// each time it ends, the node waits twice as long before it starts it anew.
-const comesBack = 15 * time.Minute
-
-// part is one that is killed.
-type part struct {
-	name string
-	find func() []int
-	// serving says that the app answers while the part is away.
-	serving bool
-}
-
-// running waits until the part runs, and gives its processes.
-func (p part) running(t *testing.T) []int {
-	t.Helper()
-	var pids []int
-	eventually(t, comesBack, "the "+p.name+" running", func() (bool, string) {
-		pids = p.find()
-		return len(pids) > 0, "no process"
-	})
-	return pids
-}
 
 // TestKills: the controller, the edge and the tenant's control plane are killed while a
 // release rolls out, at moments spread over the time of a rollout, and once before there is
@@ -92,7 +68,7 @@ func TestKills(t *testing.T) {
 		return onlyProcess(t, cluster, fmt.Sprintf("v%d", release))
 	})
 	noOrphansInside(t, release)
-	noOrphansOnHost(t)
+	nothingOrphaned(t)
 }
 
 // versionOf is the version of the test app that a release of TestKills puts in: another
@@ -129,16 +105,12 @@ func deployAndKill(t *testing.T, part part, release, round int, rollout time.Dur
 		rolling(t, release)
 		time.Sleep(rollout * time.Duration(share) / 100) // the moment is what is tried
 	}
-	pids := part.running(t)
+	part.running(t)
 	phase, err := phaseOf(t, release)
 	if err != nil {
 		t.Errorf("the phase at the kill: %v", err)
 	}
-	for _, pid := range pids {
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-			t.Errorf("killing %d: %v", pid, err)
-		}
-	}
+	part.kill(t)
 	start := time.Now()
 	liveAtEdge(t, release, deployed)
 	part.running(t)

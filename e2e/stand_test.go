@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -52,6 +53,7 @@ type upResult struct {
 	CLIConfig  string `json:"cliConfig"`
 	Kubeconfig string `json:"kubeconfig"`
 	Logs       string `json:"logs"`
+	ZoneFile   string `json:"zoneFile"`
 	Total      int64  `json:"totalMilliseconds"`
 }
 
@@ -179,6 +181,14 @@ func (s *stand) try(t *testing.T, args ...string) (stdout, stderr string, code i
 		t.Fatalf("berth %s: %v", strings.Join(args, " "), err)
 	}
 	return out.String(), errOut.String(), code
+}
+
+// decode reads what a command printed with --json.
+func decode(t *testing.T, out string, into any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(out), into); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
 }
 
 // kubectl runs kubectl with a kubeconfig and returns what it prints, on both streams.

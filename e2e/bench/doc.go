@@ -6,6 +6,7 @@
 //	tenant   a tenant from nothing and from the pool, against `vcluster create`
 //	deploy   an image to its first answer, against `kubectl apply` and `rollout status`
 //	usage    memory and CPU of every process while nothing happens
+//	recovery how long each part that is killed is missed
 //
 // Rules: both sides of a comparison run in turns in the same cluster with the same
 // images, every other round in the other order, and one function looks at both: what is

@@ -13,7 +13,7 @@ import (
 
 // Record is one measurement, one line of docs/benchmarks.jsonl.
 type Record struct {
-	// Measure is what was measured: up, cold, tenant, deploy or usage.
+	// Measure is what was measured: up, cold, tenant, deploy, edge, usage or recovery.
 	Measure string `json:"measure"`
 	// Case is the side of a comparison, or the group a process belongs to.
 	Case string `json:"case"`
@@ -25,6 +25,13 @@ type Record struct {
 	Milliseconds int64 `json:"milliseconds,omitempty"`
 	// Stages say after how many milliseconds each thing was there.
 	Stages map[string]int64 `json:"stages,omitempty"`
+
+	// PerSecond counts requests; P50Micros and P99Micros are how long they took, in
+	// microseconds. Bytes is memory.
+	PerSecond float64 `json:"perSecond,omitempty"`
+	P50Micros int64   `json:"p50Micros,omitempty"`
+	P99Micros int64   `json:"p99Micros,omitempty"`
+	Bytes     int64   `json:"bytes,omitempty"`
 
 	// Processes, their memory and their CPU in thousandths of a core.
 	Processes int     `json:"processes,omitempty"`

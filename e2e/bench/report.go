@@ -58,9 +58,11 @@ func report(records []Record) string {
 	}
 	section("tenant", "A tenant", "Until the command has returned, the API server answers `/readyz` and the pod of the tenant's CoreDNS is ready.", writeComparison)
 	section("deploy", "A deploy", "Until the first 200 from the new image at the edge; for `kubectl`, until `rollout status` returns.", writeComparison)
+	section("edge", "The edge", edgeText, writeEdge)
 	section("usage", "Memory and CPU at rest", "One tenant with no app, an empty pool. PSS counts what processes share once. "+
 		"A pod's containerd-shim is counted with its pod. Berth's own supervisor, node and node-agent are parts of the embedded "+
 		"Kubernetes: Berth in another cluster has none of them.", writeUsage)
+	section("recovery", "Recovery", recoveryText, writeRecovery)
 	section("up", "`make up`, everything compiled", stepsText, writeSteps)
 	section("cold", "`make up`, the first of all", "Empty caches: modules are downloaded and everything is compiled. Debian packages are there. "+stepsText, writeSteps)
 	return strings.TrimRight(w.String(), "\n")

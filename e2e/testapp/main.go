@@ -1,8 +1,12 @@
 // Command testapp is the app that scenarios deploy, and the probe they send into a
 // tenant's cluster.
 //
-//	testapp serve               answer HTTP on $PORT: /, /version, /healthz, /slow?ms=N
+//	testapp serve [PORT]        answer HTTP on PORT, else $PORT: /, /version, /healthz, /slow?ms=N, /ws
+//	                            (says what it hears), /events (a server-sent event every
+//	                            100 ms), /body (how many bytes came), /exit?code=N, /eat?mib=N,
+//	                            /fill?mib=N (takes room on the disk, below /tmp)
 //	testapp exit CODE           say why and end
+//	testapp say TEXT            say it and end well
 //	testapp dial NETWORK ADDR   say "connected", "refused", "timeout" or "unreachable"
 //	testapp resolve NAME [SERVER]
 //	                            say the addresses of a name, or "not found", "timeout" or
@@ -23,6 +27,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/gorilla/websocket"
 )
 
 const (
@@ -39,7 +45,9 @@ func main() {
 	}
 	switch args[0] {
 	case "serve":
-		serve()
+		serve(append(args[1:], os.Getenv("PORT"))[0])
+	case "say":
+		fmt.Println(args[1])
 	case "exit":
 		code, _ := strconv.Atoi(args[1])
 		fmt.Println("cannot start: SHOP_KEY is not set")
@@ -59,10 +67,10 @@ func main() {
 	}
 }
 
-func serve() {
+func serve(port string) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	server := &http.Server{Addr: ":" + os.Getenv("PORT"), Handler: handler(), ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{Addr: ":" + port, Handler: handler(), ReadHeaderTimeout: 5 * time.Second}
 	drained := make(chan struct{})
 	go func() {
 		defer close(drained)
@@ -98,7 +106,85 @@ func handler() http.Handler {
 		time.Sleep(time.Duration(ms) * time.Millisecond)
 		fmt.Fprint(w, "done")
 	})
+	mux.HandleFunc("/body", func(w http.ResponseWriter, r *http.Request) {
+		n, err := io.Copy(io.Discard, r.Body)
+		fmt.Fprint(w, n, err)
+	})
+	mux.HandleFunc("/exit", func(_ http.ResponseWriter, r *http.Request) {
+		code, _ := strconv.Atoi(r.FormValue("code"))
+		fmt.Println("ending as asked, with", code)
+		os.Exit(code)
+	})
+	mux.HandleFunc("/eat", eat)
+	mux.HandleFunc("/fill", fill)
+	mux.HandleFunc("/ws", talk)
+	mux.HandleFunc("/events", events)
 	return mux
+}
+
+// eaten keeps what was eaten.
+var eaten [][]byte
+
+// eat uses memory, and does not give it back.
+func eat(w http.ResponseWriter, r *http.Request) {
+	mib, _ := strconv.Atoi(r.FormValue("mib"))
+	for range mib {
+		page := make([]byte, 1<<20)
+		for i := 0; i < len(page); i += 4096 {
+			page[i] = 1
+		}
+		eaten = append(eaten, page)
+	}
+	fmt.Fprint(w, len(eaten))
+}
+
+// fill takes room on the disk, and does not give it back.
+func fill(w http.ResponseWriter, r *http.Request) {
+	mib, _ := strconv.ParseInt(r.FormValue("mib"), 10, 64)
+	file, err := os.CreateTemp("", "full")
+	if err == nil {
+		defer file.Close()
+		err = syscall.Fallocate(int(file.Fd()), 0, 0, mib<<20)
+	}
+	fmt.Fprint(w, err)
+}
+
+// talk says back what it hears on a websocket, with the release that hears it.
+func talk(w http.ResponseWriter, r *http.Request) {
+	socket, err := new(websocket.Upgrader).Upgrade(w, r, nil)
+	if err != nil {
+		return // the client has been told
+	}
+	defer socket.Close()
+	for {
+		kind, heard, err := socket.ReadMessage()
+		if err != nil {
+			return
+		}
+		if err := socket.WriteMessage(kind, append([]byte(os.Getenv("BERTH_RELEASE")+" "), heard...)); err != nil {
+			return
+		}
+	}
+}
+
+// events sends server-sent events until the client has gone.
+func events(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for n := 0; ; n++ {
+		if _, err := fmt.Fprintf(w, "data: %d\n\n", n); err != nil {
+			return
+		}
+		if err := http.NewResponseController(w).Flush(); err != nil {
+			return
+		}
+		select {
+		case <-r.Context().Done():
+			return
+		case <-tick.C:
+		}
+	}
 }
 
 func dial(network, address string) string {

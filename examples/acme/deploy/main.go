@@ -68,6 +68,7 @@ type instance struct {
 	Registry  string
 	CA        string
 	CLIConfig string
+	ZoneFile  string
 	Total     int64 `json:"totalMilliseconds"`
 }
 
@@ -111,17 +112,21 @@ func deploy(ctx context.Context, args []string) error {
 	if err := b.release(ctx, filepath.Join(source, "examples", "acme", "berth.yaml")); err != nil {
 		return err
 	}
+	if err := b.serveDomain(ctx, up.ZoneFile); err != nil {
+		return err
+	}
 	fmt.Printf(`
-The shop is live on its own virtual cluster. Fetch a page of it:
+The shop is live on its own virtual cluster. Fetch a page of it, also from its own domain:
 
   curl --cacert %s https://%s.%s.%s:%d/
+  curl --cacert %s https://www.%s:%d/
 
 and look around:
 
   export %sPATH=$PATH:%s
   berth ps -t %s -a %s
   berth logs -f -t %s -a %s
-`, up.CA, app, tenant, up.Domain, up.HTTPSPort, loginToExport(up.CLIConfig), filepath.Dir(b.path), tenant, app, tenant, app)
+`, up.CA, app, tenant, up.Domain, up.HTTPSPort, up.CA, domain, up.HTTPSPort, loginToExport(up.CLIConfig), filepath.Dir(b.path), tenant, app, tenant, app)
 	return nil
 }
 

@@ -1,0 +1,169 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	berthv1 "github.com/berth-dev/berth/api/v1alpha1"
+	"github.com/berth-dev/berth/internal/images"
+)
+
+// pushOwn makes an image of the test app that no other scenario has, with a folder that may
+// be written to, and gives its reference by digest.
+func pushOwn(t *testing.T, version string) string {
+	t.Helper()
+	binary, err := images.Binary("/testapp", filepath.Join(berth.source, "bin", "testapp"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	image, err := images.Scratch(images.Config{Entrypoint: []string{"/testapp"}, Env: []string{"VERSION=" + version}}, binary, images.Dir("/tmp", 0o1777))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := images.Push(t.Context(), berth.up.Registry, testImage(version), image); err != nil {
+		t.Fatal(err)
+	}
+	digest, err := image.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	name, _, _ := strings.Cut(testImage(""), ":")
+	return name + "@" + digest.String()
+}
+
+// registryAway ends the instance's registry and keeps it from starting again until the
+// function it gives is called.
+func registryAway(t *testing.T) (back func()) {
+	t.Helper()
+	config := filepath.Join(berth.home, instanceName, "config", "registry.yaml")
+	if err := os.Rename(config, config+".away"); err != nil {
+		t.Fatal(err)
+	}
+	returned := false
+	back = func() {
+		if returned {
+			return
+		}
+		returned = true
+		if err := os.Rename(config+".away", config); err != nil {
+			t.Error(err)
+		}
+	}
+	t.Cleanup(back)
+	registry := part{"registry", func() []int { return nodeProcesses(t, "registry") }, true}
+	registry.kill(t)
+	return back
+}
+
+// TestRegistryAway: a deploy says that the registry does not answer, and one that got past
+// the check, since it names a digest, fails with the image in its reason. What runs goes on.
+// When the registry is back, the first deploy works, and nobody had to help.
+func TestRegistryAway(t *testing.T) {
+	berth.tenant(t, "noimages", "small")
+	berth.apply(t, "noimages", "deployTimeoutSeconds: 60\n"+helloApp)
+	answers(t, "hello.noimages", "/version", 200, "1")
+	pushOwn(t, "unseen")
+	image := pushOwn(t, "unseen-too")
+	load := startLoad(t, berth.url("hello.noimages", "/"), 20)
+	defer load.end(t)
+	back := registryAway(t)
+	in := []string{"-t", "noimages", "-a", "hello"}
+
+	out, errOut, code := berth.try(t, append([]string{"deploy", "web=" + testImage("unseen")}, in...)...)
+	if code == 0 || !strings.Contains(out+errOut, "registry.berth.internal") || !strings.Contains(out+errOut, "does not answer") {
+		t.Errorf("exit code %d; said:\n%s%s", code, out, errOut)
+	}
+	app := &berthv1.App{}
+	key := client.ObjectKey{Namespace: berthv1.ManagementNamespace("noimages"), Name: "hello"}
+	if err := berth.host.Get(t.Context(), key, app); err != nil {
+		t.Fatal(err)
+	}
+	before := app.DeepCopy()
+	app.Spec.Template.Components[0].Image = image
+	if err := berth.host.Patch(t.Context(), app, client.MergeFrom(before)); err != nil {
+		t.Fatal(err)
+	}
+	release := &berthv1.Release{}
+	eventually(t, 5*time.Minute, "the release failed", func() (bool, string) {
+		err := berth.host.Get(t.Context(), client.ObjectKey{Namespace: key.Namespace, Name: "hello-v2"}, release)
+		return err == nil && release.Status.Phase == berthv1.ReleaseFailed, fmt.Sprintf("phase %q (%v)", release.Status.Phase, err)
+	})
+	if failure := release.Status.Failure; failure == nil || failure.Reason != berthv1.ReasonImageNotFound || !strings.Contains(failure.Message, "registry.berth.internal/test/app") {
+		t.Errorf("the failure: %+v", failure)
+	}
+	answers(t, "hello.noimages", "/version", 200, "1")
+
+	back()
+	eventually(t, 2*time.Minute, "the first deploy working", func() (bool, string) {
+		out, errOut, code := berth.try(t, append([]string{"deploy", "web=" + testImage("unseen")}, in...)...)
+		return code == 0, out + errOut
+	})
+	answers(t, "hello.noimages", "/version", 200, "unseen")
+}
+
+// TestDiskFull: a process that fills the disk is ended with a reason and started anew; its
+// neighbours do not notice.
+func TestDiskFull(t *testing.T) {
+	// The limit of a process is 2 GiB.
+	const tooMuch = 2300
+	berth.tenant(t, "greedy", "small")
+	berth.tenant(t, "modest", "small")
+	pushOwn(t, "filler")
+	berth.apply(t, "greedy", strings.Replace(helloApp, testImage("1"), testImage("filler"), 1))
+	berth.apply(t, "modest", helloApp)
+	answers(t, "hello.greedy", "/version", 200, "filler")
+	answers(t, "hello.modest", "/version", 200, "1")
+	load := startLoad(t, berth.url("hello.modest", "/"), 20)
+	defer load.end(t)
+
+	if code, body := berth.get(t, berth.url("hello.greedy", fmt.Sprintf("/fill?mib=%d", tooMuch))); code != 200 || body != "<nil>" {
+		t.Fatalf("filling the disk: %d %s", code, body)
+	}
+	host := client.InNamespace(berthv1.HostNamespace(clusterOf(t, "greedy")))
+	eventually(t, 5*time.Minute, "the process ended with a reason, and another in its place", func() (bool, string) {
+		var pods corev1.PodList
+		if err := berth.host.List(t.Context(), &pods, host, client.MatchingLabels{berthv1.LabelApp: "hello"}); err != nil {
+			return false, err.Error()
+		}
+		evicted, serving := false, false
+		var seen []string
+		for i := range pods.Items {
+			pod := &pods.Items[i]
+			seen = append(seen, fmt.Sprintf("%s: %s %s %s", pod.Name, pod.Status.Phase, pod.Status.Reason, pod.Status.Message))
+			evicted = evicted || pod.Status.Reason == "Evicted" && strings.Contains(pod.Status.Message, "storage")
+			serving = serving || ready(pod)
+		}
+		return evicted && serving, strings.Join(seen, "; ")
+	})
+	answers(t, "hello.greedy", "/version", 200, "filler")
+	everythingReady(t)
+}
+
+// TestDeletedWhileMade: a tenant that is deleted at any moment of its creation leaves nothing
+// but its name, and the pool is whole again.
+func TestDeletedWhileMade(t *testing.T) {
+	var made []string
+	for n, after := range []time.Duration{0, 200, 500, 1000, 2000, 5000, 10000, 20000} {
+		after *= time.Millisecond
+		t.Run(fmt.Sprintf("after %s", after), func(t *testing.T) {
+			name := fmt.Sprintf("brief-%d", n)
+			made = append(made, name)
+			berth.berth(t, "tenants:create", name, "--plan", "small", "--no-wait")
+			time.Sleep(after) // the moment is what is tried
+			start := time.Now()
+			berth.berth(t, "tenants:delete", name, "--confirm", name)
+			eventually(t, 5*time.Minute, "the tenant gone", func() (bool, string) { return isGone(t, "", name, &berthv1.Tenant{}) })
+			t.Logf("gone %s later", time.Since(start).Round(10*time.Millisecond))
+			nothingOrphaned(t)
+		})
+	}
+	poolWhole(t)
+	reservedOnly(t, "brief-", made)
+}

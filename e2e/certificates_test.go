@@ -1,0 +1,243 @@
+package e2e
+
+import (
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	berthv1 "github.com/berth-dev/berth/api/v1alpha1"
+	"github.com/berth-dev/berth/internal/parts"
+)
+
+const (
+	// certDomain is the domain of TestCertificates' tenant.
+	certDomain = "e2e-cert.localhost"
+	// certLife is how long the authority's certificates are valid: Berth renews at two thirds.
+	certLife = 90 * time.Second
+	// manyHosts is how many hosts with a certificate each are asked for at once.
+	manyHosts = 500
+)
+
+// TestCertificates gets certificates from Let's Encrypt's own test server: issued, renewed
+// without a failed request, kept while the authority is away, replaced by the edge's own when they
+// have expired, and issued again by themselves when it is back. Then 500 hosts at once.
+func TestCertificates(t *testing.T) {
+	a := startAuthority(t)
+	berth.tenant(t, "certs", "small")
+	berth.apply(t, "certs", helloApp)
+	host := "www." + certDomain
+	berth.setRecords(t, map[string]string{"*." + certDomain: "A " + berth.edgeAddress(t)})
+	berth.prove(t, "certs", berth.addDomain(t, "certs", host, "-a", "hello"))
+
+	first := a.issued(t, host, 2*time.Minute, "")
+	t.Logf("issued by %s, valid for %s", first.Issuer, first.NotAfter.Sub(first.NotBefore))
+	load := startReading(t, berth.url("hello.certs", "/version"), 50)
+	second := a.issued(t, host, 2*certLife, first.SerialNumber.String())
+	load.end(t)
+	if left := time.Until(first.NotAfter); left < 0 {
+		t.Errorf("renewed %s after the old one had expired", -left)
+	} else {
+		t.Logf("renewed %s before its end", left.Round(time.Second))
+	}
+
+	a.stop(t)
+	t.Run("the authority is away", func(t *testing.T) {
+		eventually(t, 2*certLife, "the edge's own certificate serves after the last has expired", func() (bool, string) {
+			served, err := presented(host)
+			if err != nil {
+				return false, err.Error()
+			}
+			if served.Issuer.String() == second.Issuer.String() && time.Now().After(served.NotAfter.Add(2*time.Second)) {
+				t.Fatalf("an expired certificate is served at %s", time.Now())
+			}
+			return strings.Contains(served.Issuer.String(), "Berth edge"), served.Issuer.String()
+		})
+		ownAnswers(t, host, "/version", 200, "1")
+		redirects(t, fmt.Sprintf("http://%s:%d/version", host, berth.up.HTTPPort), ownURL(host, "/version"))
+		info := berth.berth(t, "domains:info", host, "-t", "certs")
+		t.Logf("domains:info says:\n%s", info)
+		if !strings.Contains(info, "authority") {
+			t.Errorf("domains:info does not say what is wrong:\n%s", info)
+		}
+	})
+	a.start(t)
+	start := time.Now()
+	a.issued(t, host, 6*time.Minute, second.SerialNumber.String())
+	t.Logf("issued again %s after the authority was back", time.Since(start).Round(time.Second))
+	t.Run("500 hosts", func(t *testing.T) { manyCertificates(t, a) })
+}
+
+// manyCertificates asks for many hosts at once and waits until each has its own.
+func manyCertificates(t *testing.T, a *authority) {
+	t.Helper()
+	names := make([]string, manyHosts)
+	for i := range names {
+		names[i] = fmt.Sprintf("h%d.%s", i, certDomain)
+	}
+	start := time.Now()
+	adding, ctx := errgroup.WithContext(t.Context())
+	adding.SetLimit(4)
+	var mu sync.Mutex
+	proofs := map[string]string{}
+	for _, name := range names {
+		adding.Go(func() error {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			out, said, code := berth.try(t, "domains:add", name, "-a", "hello", "-t", "certs", "--json")
+			var added domain
+			if err := json.Unmarshal([]byte(out), &added); code != 0 || err != nil {
+				return fmt.Errorf("domains:add %s: exit code %d: %s%s", name, code, out, said)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			proofs[added.Proof.Record] = `TXT "` + added.Proof.Text + `"`
+			return nil
+		})
+	}
+	if err := adding.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	berth.setRecords(t, proofs)
+	t.Logf("%d hosts added after %s", len(names), time.Since(start).Round(time.Second))
+	eventually(t, 20*time.Minute, "every host has a certificate", func() (bool, string) {
+		var all berthv1.CertificateList
+		if err := berth.host.List(t.Context(), &all, client.InNamespace(berthv1.CertificateNamespace)); err != nil {
+			return false, err.Error()
+		}
+		issued := 0
+		for _, c := range all.Items {
+			if c.Status.NotAfter != nil {
+				issued++
+			}
+		}
+		time.Sleep(2 * time.Second) // a list of all is not asked for ten times a second
+		return issued >= manyHosts, fmt.Sprint(issued, " of ", manyHosts)
+	})
+	t.Logf("all issued after %s", time.Since(start).Round(time.Second))
+	for _, name := range names {
+		eventually(t, 30*time.Second, name+" answers", func() (bool, string) { return berth.answer(ownURL(name, "/version")) })
+		if served, err := presented(name); err != nil || !strings.Contains(served.Issuer.String(), a.name) {
+			t.Fatalf("%s: %v, signed by %v", name, err, served)
+		}
+	}
+}
+
+// authority is Let's Encrypt's test server in the node's network, and an instance whose
+// Berth orders from it.
+type authority struct {
+	dir, binaries, address, zone string
+	server                       *exec.Cmd
+	// name is in the issuer of all it signs.
+	name string
+}
+
+// startAuthority starts it and installs Berth with it; afterwards Berth has none again.
+func startAuthority(t *testing.T) *authority {
+	t.Helper()
+	binaries, err := parts.Build(t.Context(), parts.Options{SourceDir: berth.source, Names: parts.Authority})
+	if err != nil {
+		t.Fatal(err)
+	}
+	node := berth.nodeAddress(t)
+	// Port 443 of the node is nobody's and one that Berth may speak to outside.
+	a := &authority{dir: t.TempDir(), binaries: binaries, address: node, zone: node + ":5354", name: "Pebble"}
+	cert, key := selfSigned(t, a.dir, "tls", x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"}, IPAddresses: []net.IP{net.ParseIP(node)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+		IsCA: true, BasicConstraintsValid: true, // it is its own root
+	})
+	config := map[string]any{"pebble": map[string]any{
+		"listenAddress": node + ":443", "managementListenAddress": node + ":15000", "httpPort": 80, "tlsPort": 443,
+		"certificate": cert, "privateKey": key, "retryAfter": map[string]int{"authz": 1, "order": 1},
+		"profiles": map[string]any{"default": map[string]any{"description": "short", "validityPeriod": int(certLife.Seconds())}},
+	}}
+	text, err := json.Marshal(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(a.dir, "config.json"), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a.start(t)
+	t.Cleanup(func() { a.stop(t) })
+	roots, err := os.ReadFile(cert)
+	if err != nil {
+		t.Fatal(err)
+	}
+	values, err := json.Marshal(map[string]any{"acme": map[string]any{"directory": "https://" + node + "/dir", "roots": string(roots)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(a.dir, "values.yaml")
+	if err := os.WriteFile(file, values, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	upgrade := []string{"up", "--context", "berth-" + instanceName, "--source", berth.source, "--pool", "1"}
+	berth.berth(t, append(upgrade, "--values", file)...)
+	t.Cleanup(func() { berth.berth(t, upgrade...) })
+	return a
+}
+
+func (a *authority) start(t *testing.T) {
+	t.Helper()
+	a.server = onNode(berth.nodePID(t), filepath.Join(a.binaries, "pebble"),
+		"-config", filepath.Join(a.dir, "config.json"), "-dnsserver", a.zone)
+	a.server.Env = append(os.Environ(), "PEBBLE_VA_NOSLEEP=1")
+	log, err := os.Create(filepath.Join(a.dir, "pebble.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	a.server.Stdout, a.server.Stderr = log, log
+	if err := a.server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 20*time.Second, "the authority listens", func() (bool, string) {
+		// Its root is another after every start.
+		root, err := onNode(berth.nodePID(t), "curl", "-sfk", "https://"+a.address+":15000/roots/0").Output()
+		return err == nil && berth.roots.AppendCertsFromPEM(root), fmt.Sprint(err)
+	})
+}
+
+func (a *authority) stop(t *testing.T) {
+	t.Helper()
+	if a.server == nil {
+		return
+	}
+	if err := a.server.Process.Kill(); err != nil {
+		t.Log(err)
+	}
+	_ = a.server.Wait() // killed
+	a.server = nil
+}
+
+// issued waits until the edge presents a certificate of the authority for a host, another than
+// the one with the serial number before.
+func (a *authority) issued(t *testing.T, host string, within time.Duration, before string) *x509.Certificate {
+	t.Helper()
+	var last *x509.Certificate
+	eventually(t, within, "a certificate for "+host, func() (bool, string) {
+		served, err := presented(host)
+		if err != nil {
+			return false, err.Error()
+		}
+		last = served
+		return strings.Contains(served.Issuer.String(), a.name) && served.SerialNumber.String() != before,
+			served.Issuer.String() + " until " + served.NotAfter.String()
+	})
+	return last
+}
