@@ -129,4 +129,8 @@ const (
 	ReasonUnreachable = "Unreachable"
 	// ReasonFull: no room for another virtual cluster.
 	ReasonFull = "Full"
+	// ReasonOtherRegion: the tenant asks for another region than the host's.
+	ReasonOtherRegion = "OtherRegion"
+	// ReasonRefilling: no virtual cluster is ready to be claimed; one is being made.
+	ReasonRefilling = "Refilling"
 )

@@ -17,6 +17,9 @@ const (
 	LabelRelease   = "berth.dev/release"
 	// LabelRun stands on a one-off process.
 	LabelRun = "berth.dev/run"
+	// LabelCertificate stands on Secrets with a certificate: its name where a tenant uploaded
+	// it, else how Berth came by it.
+	LabelCertificate = "berth.dev/certificate"
 	// LabelManagedBy and ManagedByBerth mark what Berth made.
 	LabelManagedBy = "app.kubernetes.io/managed-by"
 	ManagedByBerth = "berth"

@@ -22,6 +22,7 @@ type Config struct {
 	Domain        string
 	EdgePort      int
 	EdgeCAFile    string
+	AccessService string
 	Mirrors       map[string]service.Mirror
 	Logging       logging.Config
 }
@@ -44,6 +45,7 @@ func parse(args []string) (Config, error) {
 	flags.StringVar(&conf.Domain, "domain", env("BERTH_DOMAIN", "berth.localhost"), "what all host names end in")
 	flags.IntVar(&conf.EdgePort, "edge-port", port, "port people reach the edge on")
 	flags.StringVar(&conf.EdgeCAFile, "edge-ca-file", env("BERTH_EDGE_CA_FILE", "/etc/berth/edge-ca/tls.crt"), "PEM certificate that signs the edge's; no such file means a public one")
+	flags.StringVar(&conf.AccessService, "access-log-service", env("BERTH_ACCESS_LOG_SERVICE", ""), "Service in the platform's namespace with a port named access, behind which the edge tells its access log; empty for none")
 	flags.Func("registry-mirror", "another address of a registry, `name=http://host:port`; a bare host:port is the embedded registry's (repeatable)", conf.addMirror)
 	flags.StringVar(&conf.Logging.Format, "log-format", conf.Logging.Format, "text or json")
 	flags.StringVar(&conf.Logging.Level, "log-level", conf.Logging.Level, "debug, info, warn or error")

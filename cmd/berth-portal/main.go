@@ -12,8 +12,10 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+	_ "time/tzdata" // schedules name time zones, and not every machine knows them
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -64,7 +66,7 @@ func managementClient() (client.WithWatch, error) {
 	restConfig.QPS = -1
 	restConfig.UserAgent = "berth-portal"
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{v1alpha1.AddToScheme, corev1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{v1alpha1.AddToScheme, corev1.AddToScheme, discoveryv1.AddToScheme} {
 		if err := add(scheme); err != nil {
 			return nil, err
 		}
@@ -82,7 +84,8 @@ func newHandler(conf Config, c client.WithWatch, log *slog.Logger, draining <-ch
 		Images: service.NewImages(conf.Mirrors, nil),
 		Clock:  clock.RealClock{},
 		Domain: conf.Domain, EdgePort: conf.EdgePort,
-		EdgeCA: func() ([]byte, error) { return readCA(conf.EdgeCAFile) },
+		EdgeCA:        func() ([]byte, error) { return readCA(conf.EdgeCAFile) },
+		AccessService: conf.AccessService,
 	})
 	return portal.New(portal.Options{
 		API: api.New(api.Options{

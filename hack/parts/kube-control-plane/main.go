@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	_ "time/tzdata" // CronJobs name time zones, and images have no files of them
 
 	"github.com/spf13/cobra"
 	"k8s.io/component-base/cli"
