@@ -17,12 +17,16 @@ TEST_FLAGS ?= -timeout 20m
 # Flags for make bench, such as BENCH_FLAGS="-only tenant -rounds 5".
 BENCH_FLAGS ?=
 E2E_FLAGS ?= -v -count 1 -timeout 120m
+# Flags of the scenarios themselves, such as E2E_ARGS="-kills 9" or E2E_ARGS=-keep.
+E2E_ARGS ?=
+# Rounds of make soak.
+KILLS ?= 100
 # Sets $packages to those of make test; e2e runs against a whole Berth and has its own
 # targets.
 PACKAGES = packages=$$(go list ./...) && packages=$$(echo "$$packages" | grep -v '/e2e$$')
 
 .DEFAULT_GOAL := help
-.PHONY: up down status parts kubectl setup generate fmt lint test check e2e bench race clean help
+.PHONY: up down status parts kubectl setup generate fmt lint test check e2e attack soak bench race clean help
 
 up: setup bin/berth ## start Berth on this machine, with the example app
 	@go run ./examples/acme/deploy $(ARGS)
@@ -63,7 +67,14 @@ check: generate fmt test ## everything a change must pass; fails if it rewrote a
 	git diff --exit-code
 
 e2e: setup parts ## every scenario, on instances of their own; one run at a time on a machine
-	go test $(E2E_FLAGS) ./e2e -run '$(or $(RUN),.)'
+	go test $(E2E_FLAGS) ./e2e -run '$(or $(RUN),.)' $(E2E_ARGS)
+
+attack: RUN = ^(TestIsolation|TestEdgeAttacked|TestDomains)$$
+attack: e2e ## only the scenarios that attack: other tenants, the edge, other people's domains
+
+soak: RUN = ^(TestKills|TestKillTable|TestKilledInstance)$$
+soak: E2E_ARGS = -timeout 72h -kills $(KILLS)
+soak: e2e ## only the scenarios that kill, KILLS rounds each; many hours
 
 bench: setup parts ## measure against peers; writes docs/benchmarks.md
 	go run ./e2e/bench $(BENCH_FLAGS)

@@ -53,9 +53,14 @@ func RenewAt(notBefore, notAfter time.Time, host string) time.Time {
 	return notBefore.Add(life*2/3 + time.Duration(share(host)*float64(spread)))
 }
 
-// NextOrder is RenewAt for a certificate that was just issued, but never at once.
+// NextOrder is RenewAt for a certificate that was just issued, but never at once: an
+// authority that gives what is nearly over, or over, is not asked without a pause.
 func NextOrder(notBefore, notAfter time.Time, host string, now time.Time) time.Time {
-	at, least := RenewAt(notBefore, notAfter, host), now.Add(leastRenewal)
+	pause := leastRenewal
+	if left := notAfter.Sub(now); left > 0 {
+		pause = min(pause, left/3)
+	}
+	at, least := RenewAt(notBefore, notAfter, host), now.Add(pause)
 	if at.Before(least) {
 		return least
 	}

@@ -212,6 +212,9 @@ func TestNextOrderIsNeverAtOnce(t *testing.T) {
 	if got := apps.NextOrder(certNow.AddDate(0, -3, 0), certNow, "a.example", certNow); !got.Equal(certNow.Add(time.Hour)) {
 		t.Errorf("got %s", got.Sub(certNow))
 	}
+	if got := apps.NextOrder(certNow, certNow.Add(90*time.Second), "a.example", certNow); got.After(certNow.Add(70 * time.Second)) {
+		t.Errorf("one of 90 seconds is renewed after %s", got.Sub(certNow))
+	}
 }
 
 func TestRetryOrder(t *testing.T) {

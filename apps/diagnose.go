@@ -43,7 +43,7 @@ type Case struct {
 type Diagnosis struct {
 	// Summary is one sentence.
 	Summary string
-	// Healthy says that nothing is wrong.
+	// Healthy says that nothing is wrong, and that nothing was in the last minutes.
 	Healthy    bool
 	Components []ComponentHealth
 	// Findings are what is wrong, the first thing to look at first.
@@ -119,8 +119,14 @@ func Diagnose(c Case) Diagnosis {
 	for i := range c.Workloads {
 		d.workload(&c.Workloads[i])
 	}
+	for _, found := range d.late {
+		d.add(found)
+	}
 	d.variables()
 	broken := len(d.out.Findings) > 0
+	for _, found := range d.early {
+		d.add(found)
+	}
 	d.settings()
 	d.conclude(broken)
 	return d.out
@@ -130,6 +136,8 @@ func Diagnose(c Case) Diagnosis {
 type diagnosis struct {
 	Case
 	out Diagnosis
+	// late and early tell of processes that run again and ended lately, or earlier.
+	late, early []Finding
 }
 
 // add keeps a finding, unless another process has the same trouble.
@@ -204,47 +212,6 @@ func (d *diagnosis) larger(component string) string {
 	return "1:2"
 }
 
-// variables finds those that a process asked for in vain.
-func (d *diagnosis) variables() {
-	for _, found := range slices.Clone(d.out.Findings) {
-		for _, name := range MissingVariables(found.Output, d.Variables) {
-			one := Finding{
-				Component: found.Component, Reason: ReasonMissingVariable,
-				Message: fmt.Sprintf("It asks for the variable %s, which is not set.", name),
-				Hint:    "Set it with config:set, or as a secret if nobody may see it.",
-				Command: d.command("config:set", name+"=VALUE"),
-			}
-			if was := d.removed(name); was != "" {
-				one.Message = fmt.Sprintf("It asks for the variable %s, which v%d had and v%d does not.", name, d.out.Since, d.out.Version)
-				if was == "secrets" {
-					one.Command = d.command("secrets:set", name)
-				}
-			}
-			d.first(one)
-		}
-	}
-}
-
-// removed tells whether the newest release took a variable away: config, secrets or neither.
-func (d *diagnosis) removed(name string) string {
-	for _, change := range d.out.Changes {
-		if of, key, ok := strings.Cut(change.Field, "."); ok && key == name && change.What == ChangeRemoved && (of == "config" || of == "secrets") {
-			return of
-		}
-	}
-	return ""
-}
-
-// first puts a finding before the others: it is the cause of one of them.
-func (d *diagnosis) first(found Finding) {
-	before := d.out.Findings
-	d.out.Findings = nil
-	d.add(found)
-	for _, other := range before {
-		d.add(other)
-	}
-}
-
 // settings tells what its owner wants and a visitor may take for a fault.
 func (d *diagnosis) settings() {
 	if d.App.Spec.Edge.Maintenance {
@@ -261,7 +228,8 @@ func (d *diagnosis) settings() {
 	}
 }
 
-// conclude sums up. The app is broken if there were findings besides its owner's settings.
+// conclude sums up. The app is broken if there were findings besides its owner's settings
+// and what is over.
 func (d *diagnosis) conclude(broken bool) {
 	d.out.Healthy = !broken
 	app, version := d.App.Name, d.out.Version

@@ -1,8 +1,10 @@
 package apps
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // asksFor are the ways in which programs of many languages say that a variable is missing.
@@ -40,4 +42,45 @@ func MissingVariables(output, set []string) []string {
 		}
 	}
 	return missing
+}
+
+// variables finds those that a process asked for in vain.
+func (d *diagnosis) variables() {
+	for _, found := range slices.Clone(d.out.Findings) {
+		for _, name := range MissingVariables(found.Output, d.Variables) {
+			one := Finding{
+				Component: found.Component, Reason: ReasonMissingVariable,
+				Message: fmt.Sprintf("It asks for the variable %s, which is not set.", name),
+				Hint:    "Set it with config:set, or as a secret if nobody may see it.",
+				Command: d.command("config:set", name+"=VALUE"),
+			}
+			if was := d.removed(name); was != "" {
+				one.Message = fmt.Sprintf("It asks for the variable %s, which v%d had and v%d does not.", name, d.out.Since, d.out.Version)
+				if was == "secrets" {
+					one.Command = d.command("secrets:set", name)
+				}
+			}
+			d.first(one)
+		}
+	}
+}
+
+// removed tells whether the newest release took a variable away: config, secrets or neither.
+func (d *diagnosis) removed(name string) string {
+	for _, change := range d.out.Changes {
+		if of, key, ok := strings.Cut(change.Field, "."); ok && key == name && change.What == ChangeRemoved && (of == "config" || of == "secrets") {
+			return of
+		}
+	}
+	return ""
+}
+
+// first puts a finding before the others: it is the cause of one of them.
+func (d *diagnosis) first(found Finding) {
+	before := d.out.Findings
+	d.out.Findings = nil
+	d.add(found)
+	for _, other := range before {
+		d.add(other)
+	}
 }

@@ -13,13 +13,10 @@ import (
 	"github.com/berth-dev/berth/api/v1alpha1"
 )
 
-// recent is how long the end of a process that runs again is worth telling.
-const recent = 24 * time.Hour
-
 // Troubled names the container of a process whose output tells most about what is wrong, and
 // whether it is the output of the run before. It is empty for a process that is well.
 func (r *Rollout) Troubled(pod *corev1.Pod, now time.Time) (container string, previous bool) {
-	if pod.DeletionTimestamp != nil {
+	if r.gone(pod) {
 		return "", false
 	}
 	for _, program := range r.programs(pod) {
@@ -35,11 +32,6 @@ func (r *Rollout) Troubled(pod *corev1.Pod, now time.Time) (container string, pr
 	return "", false
 }
 
-// recovered says whether a container's end is so long ago that nobody needs to hear of it.
-func recovered(status *corev1.ContainerStatus, last *corev1.ContainerStateTerminated, now time.Time) bool {
-	return status.State.Running != nil && status.Ready && last.FinishedAt.Add(recent).Before(now)
-}
-
 // workload tells how one component is doing and what is wrong with it.
 func (d *diagnosis) workload(w *Workload) {
 	health := ComponentHealth{Name: w.Component.Name, Desired: w.Formation.Count, State: "up"}
@@ -51,7 +43,7 @@ func (d *diagnosis) workload(w *Workload) {
 			health.Restarts += status.RestartCount
 		}
 	}
-	before := len(d.out.Findings)
+	before := len(d.out.Findings) + len(d.late)
 	switch {
 	case w.Component.Cron != nil:
 		health.Desired, health.Ready = 0, 0
@@ -61,12 +53,13 @@ func (d *diagnosis) workload(w *Workload) {
 		d.stopped(w)
 	default:
 		d.processes(w)
+		troubled := len(d.out.Findings)+len(d.late) > before
 		switch {
-		case health.Ready < health.Desired && len(d.out.Findings) > before:
+		case health.Ready < health.Desired && troubled:
 			health.State = "broken"
 		case health.Ready < health.Desired:
 			health.State = "starting"
-		case len(d.out.Findings) > before:
+		case troubled:
 			health.State = "unsteady"
 		}
 	}
@@ -90,7 +83,7 @@ func (d *diagnosis) processes(w *Workload) {
 	}
 	for i := range w.Pods {
 		pod := &w.Pods[i]
-		if pod.DeletionTimestamp != nil {
+		if w.gone(pod) {
 			continue
 		}
 		if found := w.pending(pod); found != nil {
@@ -130,65 +123,21 @@ func ProcessName(component, pod string) string {
 
 // program tells what is wrong with one container of a process.
 func (d *diagnosis) program(w *Workload, pod *corev1.Pod, p *program) {
-	found := p.waiting(false)
-	if found == nil {
-		found = d.ended(p)
+	if found := cmp.Or(p.waiting(false), d.ended(p)); found != nil {
+		if p.sidecar {
+			found.Message = fmt.Sprintf("Its sidecar %s: %s", p.name, found.Message)
+		}
+		d.keep(p, d.finding(w, pod, found.Reason, found.Message, found.Hint))
+		return
 	}
-	switch {
-	case found != nil && p.sidecar:
-		found.Message = fmt.Sprintf("Its sidecar %s: %s", p.name, found.Message)
-		d.explained(w, found, pod)
-	case found != nil:
-		d.explained(w, found, pod)
-	case p.status.State.Running != nil && !p.status.Ready && !p.sidecar:
+	if p.status.State.Running != nil && !p.status.Ready && !p.sidecar {
 		d.unready(w, pod, p.status)
 	}
 }
 
-// ended tells of a container that ended, or did lately and runs again.
-func (d *diagnosis) ended(p *program) *Explanation {
-	last := p.status.State.Terminated
-	if last == nil {
-		last = p.status.LastTerminationState.Terminated
-	}
-	if last == nil || recovered(p.status, last, d.Now) {
-		return nil
-	}
-	runs := p.status.State.Running != nil && p.status.Ready
-	found := p.end(last)
-	switch {
-	case runs:
-		found.Message = fmt.Sprintf("It runs, but was started again %s; %s ago: %s",
-			times(p.status.RestartCount), roughly(d.Now.Sub(last.FinishedAt.Time)), found.Message)
-		if found.Reason == v1alpha1.ReasonProcessExits {
-			found.Reason = ReasonRestarts
-		}
-	case p.status.RestartCount > 0:
-		found.Message += fmt.Sprintf(" It was started again %s.", times(p.status.RestartCount))
-	}
-	return found
-}
-
-// end explains one end of a container, however seldom it was.
-func (p *program) end(last *corev1.ContainerStateTerminated) *Explanation {
-	switch last.Reason {
-	case "OOMKilled":
-		return p.outOfMemory()
-	case "StartError", "ContainerCannotRun":
-		return cannotStart(last.Message)
-	}
-	return explain(v1alpha1.ReasonProcessExits, "The process ended with "+exitWords(last)+".", exitHint(last.ExitCode))
-}
-
 // unready tells which check of a running process fails, and what it got.
 func (d *diagnosis) unready(w *Workload, pod *corev1.Pod, status *corev1.ContainerStatus) {
-	got := ""
-	for i := range w.Events {
-		event := &w.Events[i]
-		if event.InvolvedObject.Name == pod.Name && event.Reason == "Unhealthy" {
-			got = cmp.Or(probeWords(event.Message), got)
-		}
-	}
+	got := w.probed(pod)
 	if got == "" {
 		// It may just be starting.
 		if status.State.Running.StartedAt.Add(patience).After(d.Now) {
@@ -205,31 +154,6 @@ func (d *diagnosis) unready(w *Workload, pod *corev1.Pod, status *corev1.Contain
 		}
 	}
 	d.add(d.finding(w, pod, v1alpha1.ReasonNotHealthy, "It runs, but gets no requests, since its health check fails: "+check+": "+got+".", w.healthHint()))
-}
-
-// probeWords is what a health check got, of what the machine wrote down; addresses that mean
-// nothing to a developer are left out. Empty is what nobody foresaw.
-func probeWords(message string) string {
-	_, got, found := strings.Cut(message, "probe failed: ")
-	if !found {
-		return ""
-	}
-	if _, status, is := strings.Cut(got, "statuscode: "); is {
-		return "the answer had the status " + strings.TrimSpace(status)
-	}
-	switch {
-	case strings.Contains(got, "connection refused"):
-		return "nothing listens on that port"
-	case strings.Contains(got, "deadline exceeded"), strings.Contains(got, "imeout"):
-		return "no answer came in time"
-	case strings.Contains(got, "EOF"), strings.Contains(got, "connection reset"):
-		return "the connection was cut without an answer"
-	case strings.Contains(got, "malformed HTTP"):
-		return "the answer was not HTTP"
-	case strings.Contains(got, "redirect"):
-		return "the answer sends elsewhere"
-	}
-	return ""
 }
 
 // schedule tells the state of a component that runs by the clock, and of its last run if
@@ -287,22 +211,4 @@ func (d *diagnosis) runFailed(w *Workload, job *batchv1.Job) {
 		message, hint = "It took longer than it may and was ended.", "Make it faster, or raise cron.timeoutSeconds in the app file."
 	}
 	d.add(d.finding(w, of, ReasonRunFailed, fmt.Sprintf("Its last run failed %s ago. %s", roughly(d.Now.Sub(failed.LastTransitionTime.Time)), message), hint))
-}
-
-func times(n int32) string {
-	if n == 1 {
-		return "once"
-	}
-	return fmt.Sprintf("%d times", n)
-}
-
-// roughly is a time that went by in the largest unit that fits.
-func roughly(d time.Duration) string {
-	switch {
-	case d < 2*time.Minute:
-		return fmt.Sprintf("%d seconds", max(0, int(d.Seconds())))
-	case d < 2*time.Hour:
-		return fmt.Sprintf("%d minutes", int(d.Minutes()))
-	}
-	return fmt.Sprintf("%d hours", int(d.Hours()))
 }

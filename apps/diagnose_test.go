@@ -97,6 +97,10 @@ func TestWhatIsWrongIsSaidWithTheNextCommand(t *testing.T) {
 			v1alpha1.ReasonNotHealthy, "nothing listens on that port", "berth logs --app shop --component web", "broken",
 		},
 		"a check of which nothing is known": {sick(unhealthy("")), v1alpha1.ReasonNotHealthy, "GET /ready on port 8080 is not answered", "berth logs --app shop --component web", "broken"},
+		"a check that fails hours after a restart": {
+			sick(func(c *Case, pod *corev1.Pod) { ranAgain("Error", 1, 3*time.Hour)(c, pod); unhealthy("")(c, pod) }),
+			v1alpha1.ReasonNotHealthy, "GET /ready on port 8080 is not answered", "berth logs --app shop --component web", "broken",
+		},
 		"an image that is gone": {
 			sick(func(_ *Case, pod *corev1.Pod) {
 				pod.Status.ContainerStatuses[0] = corev1.ContainerStatus{Name: "web", State: corev1.ContainerState{
@@ -115,6 +119,10 @@ func TestWhatIsWrongIsSaidWithTheNextCommand(t *testing.T) {
 				pod.Status.ContainerStatuses[0].LastTerminationState.Terminated = &corev1.ContainerStateTerminated{ExitCode: 1, FinishedAt: before(3 * time.Minute)}
 			}),
 			ReasonRestarts, "It runs, but was started again once; 3 minutes ago: The process ended with exit code 1.", "berth logs --app shop --component web", "unsteady",
+		},
+		"one that needed more memory and runs again": {
+			sick(ranAgain("OOMKilled", 137, 40*time.Second)),
+			v1alpha1.ReasonOutOfMemory, "It runs, but was started again once; 40 seconds ago: The process used more memory than the 2 GiB", "berth ps:scale --app shop web=1:4", "unsteady",
 		},
 		"a sidecar that fails": {
 			sick(withSidecar),
@@ -187,6 +195,12 @@ func TestAnAppThatWorksHasNoFindings(t *testing.T) {
 			pod.Status.ContainerStatuses[0].Ready = false
 			pod.Status.ContainerStatuses[0].State.Running.StartedAt = before(time.Second)
 		},
+		"a process that its machine put out, beside the one in its place": func(c *Case, pod *corev1.Pod) {
+			out := pod.DeepCopy()
+			out.Name, out.Status.Phase = "web-6b7f-gone1", corev1.PodFailed
+			endedWith(&out.Status.ContainerStatuses[0], 137)
+			c.Workloads[0].Pods = []corev1.Pod{*out, *pod}
+		},
 		"a process that is on its way out": func(_ *Case, pod *corev1.Pod) {
 			crashed("Error", 1)(nil, pod)
 			pod.DeletionTimestamp = new(before(0))
@@ -197,6 +211,47 @@ func TestAnAppThatWorksHasNoFindings(t *testing.T) {
 				t.Errorf("got %+v", got)
 			}
 		})
+	}
+}
+
+// ranAgain is a process that ended a while ago, was started again and is ready.
+func ranAgain(reason string, code int32, ago time.Duration) func(*Case, *corev1.Pod) {
+	return func(_ *Case, pod *corev1.Pod) {
+		status := &pod.Status.ContainerStatuses[0]
+		status.RestartCount = 1
+		status.LastTerminationState.Terminated = &corev1.ContainerStateTerminated{Reason: reason, ExitCode: code, FinishedAt: before(ago)}
+	}
+}
+
+func TestWhatIsOverWeighsLessThanWhatIsWrong(t *testing.T) {
+	for name, c := range map[string]struct {
+		ago     time.Duration
+		healthy bool
+		state   string
+	}{
+		"the end of a process that runs again":   {40 * time.Second, false, "unsteady"},
+		"it is told, but no fault, for a day":    {time.Hour, true, "up"},
+		"it counts for the minutes that it says": {lately, false, "unsteady"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := Diagnose(sick(ranAgain("Error", 9, c.ago)))
+			if len(got.Findings) != 1 || !strings.Contains(got.Findings[0].Message, "exit code 9") {
+				t.Fatalf("got %+v, want the end", got.Findings)
+			}
+			if got.Healthy != c.healthy || got.Components[0].State != c.state {
+				t.Errorf("got healthy %v, %s; want %v, %s", got.Healthy, got.Components[0].State, c.healthy, c.state)
+			}
+		})
+	}
+	both := Diagnose(sick(func(c *Case, pod *corev1.Pod) {
+		bad := pod.DeepCopy()
+		bad.Name = "web-6b7f-bad"
+		ranAgain("Error", 9, time.Minute)(c, pod)
+		unhealthy("")(c, bad)
+		c.Workloads[0].Pods = []corev1.Pod{*pod, *bad}
+	}))
+	if len(both.Findings) != 2 || both.Findings[0].Reason != v1alpha1.ReasonNotHealthy || both.Findings[1].Reason != ReasonRestarts {
+		t.Errorf("got %+v, want what is wrong now first", both.Findings)
 	}
 }
 

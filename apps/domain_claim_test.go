@@ -103,6 +103,7 @@ func TestAClaimIsForOneDomainOfOneTenant(t *testing.T) {
 }
 
 func TestAProofThatIsGoneEndsAfterAWeek(t *testing.T) {
+	const day = 24 * time.Hour
 	start := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	at := func(d time.Duration) *metav1.Time { return new(metav1.NewTime(start.Add(d))) }
 	for name, test := range map[string]struct {
@@ -112,8 +113,9 @@ func TestAProofThatIsGoneEndsAfterAWeek(t *testing.T) {
 		"never looked at":        {v1alpha1.DomainStatus{}, ProofNever},
 		"looked at, never there": {v1alpha1.DomainStatus{CheckedAt: at(0)}, ProofNever},
 		"there":                  {v1alpha1.DomainStatus{ProvenAt: at(0), CheckedAt: at(0)}, ProofSeen},
-		"gone for six days":      {v1alpha1.DomainStatus{ProvenAt: at(0), CheckedAt: at(6 * 24 * time.Hour)}, ProofMissing},
-		"gone for seven":         {v1alpha1.DomainStatus{ProvenAt: at(0), CheckedAt: at(7 * 24 * time.Hour)}, ProofEnded},
+		"missed for six days":    {v1alpha1.DomainStatus{ProvenAt: at(0), MissingAt: at(day), CheckedAt: at(7 * day)}, ProofMissing},
+		"missed for seven":       {v1alpha1.DomainStatus{ProvenAt: at(0), MissingAt: at(day), CheckedAt: at(8 * day)}, ProofEnded},
+		"missed after a month":   {v1alpha1.DomainStatus{ProvenAt: at(0), MissingAt: at(30 * day), CheckedAt: at(30 * day)}, ProofMissing},
 	} {
 		if got := ProofOf(&test.status); got != test.want {
 			t.Errorf("%s: %d, want %d", name, got, test.want)
@@ -133,7 +135,7 @@ func TestAProofIsLookedForOftenAtFirst(t *testing.T) {
 		"ten minutes later":           {10 * time.Minute, -1, false, time.Minute},
 		"a day later":                 {24 * time.Hour, -1, false, 10 * time.Minute},
 		"seen and held":               {time.Hour, time.Hour, true, 24 * time.Hour},
-		"seen, but another holds it":  {time.Hour, time.Hour, false, 10 * time.Second},
+		"seen, but another holds it":  {time.Hour, time.Hour, false, 6 * time.Minute},
 		"gone, an hour after":         {2 * time.Hour, time.Hour, true, 6 * time.Minute},
 		"looked at before it was new": {-time.Hour, -1, false, 10 * time.Second},
 	} {
@@ -144,6 +146,10 @@ func TestAProofIsLookedForOftenAtFirst(t *testing.T) {
 		}
 		if got := NextLook(domain, test.held).Sub(domain.Status.CheckedAt.Time); got != test.want {
 			t.Errorf("%s: after %s, want %s", name, got, test.want)
+		}
+		metav1.SetMetaDataAnnotation(&domain.ObjectMeta, AnnotationCheckDomain, "now")
+		if got := NextLook(domain, test.held).Sub(domain.Status.CheckedAt.Time); got != 2*time.Second {
+			t.Errorf("%s, and asked for: after %s", name, got)
 		}
 	}
 	if !NextLook(&v1alpha1.Domain{}, false).IsZero() {

@@ -105,7 +105,11 @@ func (r *Rollout) notReady(pod *corev1.Pod) *Explanation {
 		if pod.Status.ContainerStatuses[i].State.Running == nil {
 			continue
 		}
-		found := explain(v1alpha1.ReasonNotHealthy, r.healthWords(), r.healthHint())
+		message := r.healthWords()
+		if got := r.probed(pod); got != "" {
+			message = strings.TrimSuffix(message, ".") + ": " + got + "."
+		}
+		found := explain(v1alpha1.ReasonNotHealthy, message, r.healthHint())
 		found.Pod, found.Container = pod.Name, r.Component.Name
 		return found
 	}

@@ -181,6 +181,12 @@ func TestTimedOut(t *testing.T) {
 	}}
 	checked := rollout(process(time.Minute, running))
 	checked.Component.Health = &v1alpha1.Health{Path: "/up"}
+	refused := rollout(process(time.Minute, running))
+	refused.Component.Health = checked.Component.Health
+	refused.Events = []corev1.Event{{
+		InvolvedObject: corev1.ObjectReference{Name: "ui-1"}, Type: corev1.EventTypeWarning, Reason: "Unhealthy",
+		Message: "Startup probe failed: HTTP probe failed with statuscode: 500",
+	}}
 	silent := rollout(process(time.Minute, running))
 	silent.Component.Ports = nil
 	tests := map[string]struct {
@@ -190,6 +196,7 @@ func TestTimedOut(t *testing.T) {
 	}{
 		"nothing listens":                      {rollout(process(time.Minute, running)), v1alpha1.ReasonNotHealthy, "nothing accepts connections on port 8080"},
 		"the path does not answer":             {checked, v1alpha1.ReasonNotHealthy, "GET /up on port 8080"},
+		"the path answers with an error":       {refused, v1alpha1.ReasonNotHealthy, "GET /up on port 8080 is not answered with a status from 200 to 399: the answer had the status 500."},
 		"a process without a port":             {silent, v1alpha1.ReasonNotHealthy, "not seen to stay up"},
 		"the quota in the tenant's cluster":    {quota, v1alpha1.ReasonNoRoom, "The plan has no room"},
 		"the quota on the host":                {onHost, v1alpha1.ReasonNoRoom, "The plan has no room"},

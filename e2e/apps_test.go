@@ -101,7 +101,7 @@ func TestFleet(t *testing.T) {
 // TestDiagnose breaks an app in the usual ways and asks what is wrong with it.
 func TestDiagnose(t *testing.T) {
 	berth.tenant(t, "sick", "small")
-	berth.apply(t, "sick", helloApp)
+	berth.apply(t, "sick", helloApp+"deployTimeoutSeconds: 30\n")
 	answers(t, "hello.sick", "/version", 200, "1")
 	in := []string{"-t", "sick", "-a", "hello"}
 	if out, said, code := berth.try(t, append([]string{"apps:diagnose"}, in...)...); code != 0 {
@@ -116,7 +116,7 @@ func TestDiagnose(t *testing.T) {
 		{"a process that eats", func() { _, _ = berth.http.Get(berth.url("hello.sick", "/eat?mib=1500")) }, []string{"memory", "1 GiB"}},
 		{"a release that is not healthy", func() { berth.try(t, append([]string{"deploy", "web=" + testImage("unhealthy")}, in...)...) }, []string{"/healthz", "500"}},
 		{"a variable that is missing", func() {
-			berth.tryApply(t, "sick", strings.Replace(helloApp, "[/testapp, serve]", `[/testapp, exit, "1"]`, 1))
+			berth.tryApply(t, "sick", strings.Replace(helloApp, "[/testapp, serve]", `[/testapp, exit, "1"]`, 1)+"deployTimeoutSeconds: 30\n")
 		}, []string{"SHOP_KEY", "config:set"}},
 	} {
 		t.Run(ill.what, func(t *testing.T) {

@@ -103,23 +103,24 @@ func (a *attacker) slowBodies(ctx context.Context, t *testing.T) {
 func (a *attacker) hold(ctx context.Context, t *testing.T, beginning string) {
 	t.Helper()
 	var open sync.WaitGroup
-	var cut atomic.Int64
+	var closed atomic.Int64
 	for range slowConnections {
 		open.Go(func() {
 			connection, err := a.dial(ctx, a.host)
 			if err != nil {
-				return // counted as not cut
+				t.Error(err)
+				return
 			}
 			defer connection.Close()
 			_, _ = io.WriteString(connection, beginning)
 			if drip(ctx, connection) {
-				cut.Add(1)
+				closed.Add(1)
 			}
 		})
 	}
 	open.Wait()
-	if cut.Load() != slowConnections {
-		t.Errorf("%d of %d connections were cut within %s", cut.Load(), slowConnections, attackFor)
+	if closed.Load() != slowConnections {
+		t.Errorf("%d of %d connections were cut within %s", closed.Load(), slowConnections, attackFor)
 	}
 }
 
@@ -154,21 +155,22 @@ func (a *attacker) headerBombs(ctx context.Context, t *testing.T) {
 	}
 	a.every(ctx, t, 25*time.Millisecond, func(n int) error {
 		answer, err := a.raw(ctx, "GET /version HTTP/1.1\r\nHost: "+a.host+"\r\n"+bombs[n%len(bombs)]+"\r\n")
-		if err != nil || answer == http.StatusRequestHeaderFieldsTooLarge || answer == http.StatusBadRequest {
-			return nil // cut while it still sent, or told why
+		if err != nil || answer == cut || answer == http.StatusRequestHeaderFieldsTooLarge || answer == http.StatusBadRequest {
+			return err
 		}
 		return fmt.Errorf("bomb %d is answered with %d", n%len(bombs), answer)
 	})
 }
 
-// smuggle sends requests whose length can be read in two ways. Each must be refused or be
-// one request; the second one hidden in it must never be answered.
+// smuggle sends requests whose length can be read in two ways. Each must be refused, and the
+// second one hidden in it never be answered. A length beside chunks is not among them: the
+// chunks count (RFC 9112, 6.3), and what follows is the client's own next request; what apps see
+// of that is held by tests of the edge.
 func (a *attacker) smuggle(ctx context.Context, t *testing.T) {
 	t.Helper()
 	hidden := "GET /exit?code=9 HTTP/1.1\r\nHost: " + a.host + "\r\n\r\n"
 	head := "POST /body HTTP/1.1\r\nHost: " + a.host + "\r\n"
 	pairs := []string{
-		head + fmt.Sprintf("Content-Length: %d\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n%s", 5+len(hidden), hidden),
 		head + "Content-Length: 4\r\nContent-Length: 0\r\n\r\n" + hidden,
 		head + "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n" + hidden,
 		head + "Transfer-Encoding : chunked\r\nContent-Length: 0\r\n\r\n" + hidden,
@@ -179,10 +181,10 @@ func (a *attacker) smuggle(ctx context.Context, t *testing.T) {
 	}
 	a.every(ctx, t, 50*time.Millisecond, func(n int) error {
 		answer, err := a.raw(ctx, pairs[n%len(pairs)])
-		if err == nil && answer != http.StatusBadRequest && answer != http.StatusNotImplemented {
-			return fmt.Errorf("pair %d is answered with %d", n%len(pairs), answer)
+		if err != nil || answer == cut || answer == http.StatusBadRequest || answer == http.StatusNotImplemented {
+			return err
 		}
-		return nil
+		return fmt.Errorf("pair %d is answered with %d", n%len(pairs), answer)
 	})
 	// The hidden request would have ended the process.
 	if ps := berth.berth(t, "ps", "-t", "attacked", "-a", "hello", "--json"); !strings.Contains(ps, `"restarts": 0`) {
@@ -190,7 +192,10 @@ func (a *attacker) smuggle(ctx context.Context, t *testing.T) {
 	}
 }
 
-// raw sends bytes and gives the status of the first answer.
+// cut stands for a status where the edge closed the connection without an answer.
+const cut = 0
+
+// raw sends bytes on a new connection and gives the status of the first answer.
 func (a *attacker) raw(ctx context.Context, text string) (int, error) {
 	connection, err := a.dial(ctx, a.host)
 	if err != nil {
@@ -202,8 +207,12 @@ func (a *attacker) raw(ctx context.Context, text string) (int, error) {
 	}
 	go func() { _, _ = io.WriteString(connection, text) }() // the edge may answer before it has all
 	response, err := http.ReadResponse(bufio.NewReader(connection), nil)
-	if err != nil {
-		return 0, err
+	var late net.Error
+	switch {
+	case errors.As(err, &late) && late.Timeout():
+		return 0, errors.New("the edge neither answers nor closes the connection")
+	case err != nil:
+		return cut, nil
 	}
 	return response.StatusCode, response.Body.Close()
 }
@@ -213,8 +222,12 @@ func (a *attacker) unknownNames(ctx context.Context, t *testing.T) {
 	t.Helper()
 	a.every(ctx, t, 20*time.Millisecond, func(n int) error {
 		connection, err := a.dial(ctx, fmt.Sprintf("a%d.of-nobody.example", n))
-		if err != nil {
+		var alert tls.AlertError
+		switch {
+		case errors.As(err, &alert):
 			return nil // as it should be
+		case err != nil:
+			return err
 		}
 		return errors.Join(errors.New("a name of nobody's gets a handshake"), connection.Close())
 	})

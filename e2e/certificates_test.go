@@ -39,12 +39,12 @@ func TestCertificates(t *testing.T) {
 	berth.tenant(t, "certs", "small")
 	berth.apply(t, "certs", helloApp)
 	host := "www." + certDomain
-	berth.setRecords(t, map[string]string{"*." + certDomain: "A " + berth.edgeAddress(t)})
+	berth.setRecords(t, map[string]string{host: "A " + berth.edgeAddress(t)})
 	berth.prove(t, "certs", berth.addDomain(t, "certs", host, "-a", "hello"))
 
 	first := a.issued(t, host, 2*time.Minute, "")
 	t.Logf("issued by %s, valid for %s", first.Issuer, first.NotAfter.Sub(first.NotBefore))
-	load := startReading(t, berth.url("hello.certs", "/version"), 50)
+	load := startReading(t, ownURL(host, "/version"), 50)
 	second := a.issued(t, host, 2*certLife, first.SerialNumber.String())
 	load.end(t)
 	if left := time.Until(first.NotAfter); left < 0 {
@@ -87,7 +87,7 @@ func manyCertificates(t *testing.T, a *authority) {
 	for i := range names {
 		names[i] = fmt.Sprintf("h%d.%s", i, certDomain)
 	}
-	start := time.Now()
+	start, edge := time.Now(), berth.edgeAddress(t)
 	adding, ctx := errgroup.WithContext(t.Context())
 	adding.SetLimit(4)
 	var mu sync.Mutex
@@ -104,7 +104,8 @@ func manyCertificates(t *testing.T, a *authority) {
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			proofs[added.Proof.Record] = `TXT "` + added.Proof.Text + `"`
+			proofs[added.Proof.Record] = fmt.Sprintf("TXT %q", added.Proof.Text)
+			proofs[name] = "A " + edge
 			return nil
 		})
 	}

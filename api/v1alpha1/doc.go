@@ -5,8 +5,9 @@
 // conditions and reasons that controllers report. It imports the standard
 // library, apimachinery and core/v1 only, and every room may import it.
 //
-// Cluster-scoped: Plan, HostCluster, Tenant, VirtualCluster. Namespaced, in the
-// tenant's management namespace tenant-<name>: App, Release, Route.
+// Cluster-scoped: Plan, HostCluster, Tenant, VirtualCluster, DomainClaim. Namespaced, in
+// the tenant's management namespace tenant-<name>: App, Release, Route, Domain; in
+// berth-certificates: Certificate.
 //
 // +kubebuilder:object:generate=true
 // +groupName=berth.dev

@@ -68,6 +68,11 @@ type DomainStatus struct {
 	// +optional
 	CheckedAt *metav1.Time `json:"checkedAt,omitempty"`
 
+	// MissingAt is the first look since ProvenAt that missed the proof. The grace counts
+	// from it: before, nobody was told.
+	// +optional
+	MissingAt *metav1.Time `json:"missingAt,omitempty"`
+
 	// Route is the Route, in the same namespace, that the host shares its backend and
 	// settings with. Empty for a redirect.
 	// +optional

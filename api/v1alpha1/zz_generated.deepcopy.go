@@ -581,6 +581,10 @@ func (in *DomainStatus) DeepCopyInto(out *DomainStatus) {
 		in, out := &in.CheckedAt, &out.CheckedAt
 		*out = (*in).DeepCopy()
 	}
+	if in.MissingAt != nil {
+		in, out := &in.MissingAt, &out.MissingAt
+		*out = (*in).DeepCopy()
+	}
 	if in.Conditions != nil {
 		in, out := &in.Conditions, &out.Conditions
 		*out = make([]v1.Condition, len(*in))

@@ -64,7 +64,7 @@ func syntaxFault(err error) error {
 	if !syntaxLine.MatchString(text) {
 		text = "line 1: " + text
 	}
-	return errs.New(errs.Invalid, Name, text, "check the indentation and the colons of that line")
+	return errs.New(errs.Invalid, Name, text, "check the indentation and the colons of that line; a value that begins with * or @ needs quotes")
 }
 
 // validate applies the rules that every app obeys, and names the lines.

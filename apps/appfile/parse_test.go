@@ -184,3 +184,21 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// Clocks are what people write without quotes, and YAML has other plans with both signs.
+func TestAClockWithoutItsQuotesIsToldHowToBeWritten(t *testing.T) {
+	for _, schedule := range []string{"*/15 * * * *", "* * * * *", "@daily"} {
+		text := "app: shop\ncomponents:\n  tick:\n    image: a/b:1\n    cron:\n      schedule: "
+		if _, err := appfile.Parse([]byte(text + `"` + schedule + `"`)); err != nil {
+			t.Errorf("%s in quotes: %v", schedule, err)
+		}
+		_, err := appfile.Parse([]byte(text + schedule))
+		if err == nil {
+			t.Errorf("%s without quotes is taken", schedule)
+			continue
+		}
+		if fix := apps.Faults(err)[0].Fix; !strings.Contains(fix, "quotes") {
+			t.Errorf("%s: %v, told to %q", schedule, err, fix)
+		}
+	}
+}

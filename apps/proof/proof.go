@@ -134,21 +134,19 @@ func (l *Looker) answer(ctx context.Context, host, token string) Finding {
 		return Finding{Message: url + what}
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
-	if err != nil || strings.TrimSpace(string(body)) != token {
+	if err != nil || strings.TrimSpace(string(body)) != apps.ProofText(token) {
 		return Finding{Message: url + " answers with another text."}
 	}
 	return Finding{Proven: true, Message: url + " proves it."}
 }
 
-// silence says why no answer came. What lies behind an address that is not public stays
-// unsaid.
+// silence says why no answer came. A host without an address and one with an address that
+// is not public read alike, or a tenant could ask for the names inside the host's network
+// one by one.
 func silence(err error) string {
 	var failure *net.DNSError
-	switch {
-	case errors.Is(err, errNotPublic):
-		return "leads to an address that is not public"
-	case errors.As(err, &failure) && failure.IsNotFound:
-		return "leads nowhere: the host has no address"
+	if errors.Is(err, errNotPublic) || errors.As(err, &failure) && failure.IsNotFound {
+		return "leads to no public address"
 	}
 	return "does not answer"
 }

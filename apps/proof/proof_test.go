@@ -29,7 +29,7 @@ func TestAHostIsProvenByItsDNSOrByWhereItLeads(t *testing.T) {
 		proven  bool
 		message string
 	}{
-		"nothing there": {host, func(*prooftest.Internet) {}, false, "_berth.shop.example.com has no TXT record. http://shop.example.com/.well-known/berth/the-token leads nowhere"},
+		"nothing there": {host, func(*prooftest.Internet) {}, false, "_berth.shop.example.com has no TXT record. http://shop.example.com/.well-known/berth/the-token leads to no public address."},
 		"a record": {host, func(i *prooftest.Internet) {
 			i.Text("_berth.shop.example.com", "berth-domain=the-token")
 		}, true, "The TXT record of _berth.shop.example.com proves it."},
@@ -48,32 +48,35 @@ func TestAHostIsProvenByItsDNSOrByWhereItLeads(t *testing.T) {
 		"the token at its place": {host, func(i *prooftest.Internet) {
 			i.Answer(host, func(w http.ResponseWriter, r *http.Request) {
 				if r.URL.Path == apps.ProofPath(token) {
-					says(token+"\n")(w, r)
+					says(apps.ProofText(token)+"\n")(w, r)
 				}
 			})
 		}, true, "http://shop.example.com/.well-known/berth/the-token proves it."},
+		"a site that repeats what it is asked for": {host, func(i *prooftest.Internet) {
+			i.Answer(host, says(token))
+		}, false, "answers with another text"},
 		"another's token at its place": {host, func(i *prooftest.Internet) { i.Answer(host, says("another")) }, false, "answers with another text"},
 		"the token in a page": {host, func(i *prooftest.Internet) {
-			i.Answer(host, says("<p>no page "+token+"</p>"))
+			i.Answer(host, says("<p>no page "+apps.ProofText(token)+"</p>"))
 		}, false, "answers with another text"},
 		"the token in front of a lot": {host, func(i *prooftest.Internet) {
-			i.Answer(host, says(token+strings.Repeat(" ", 2000)+"more"))
+			i.Answer(host, says(apps.ProofText(token)+strings.Repeat(" ", 2000)+"more"))
 		}, true, "proves it"},
 		"an answer that is no success": {host, func(i *prooftest.Internet) {
 			i.Answer(host, func(w http.ResponseWriter, r *http.Request) {
 				w.WriteHeader(http.StatusNotFound)
-				says(token)(w, r)
+				says(apps.ProofText(token))(w, r)
 			})
 		}, false, "answers with status 404"},
 		"a redirect to the token": {host, func(i *prooftest.Internet) {
-			i.Answer("other.example.com", says(token))
+			i.Answer("other.example.com", says(apps.ProofText(token)))
 			i.Answer(host, func(w http.ResponseWriter, r *http.Request) {
 				http.Redirect(w, r, fmt.Sprintf("http://other.example.com:%d/", i.Port), http.StatusFound)
 			})
 		}, false, "redirects (status 302), which is not followed"},
 		"a wildcard cannot be proven by an answer": {"*.example.com", func(i *prooftest.Internet) {
-			i.Answer("*.example.com", says(token))
-			i.Answer("example.com", says(token))
+			i.Answer("*.example.com", says(apps.ProofText(token)))
+			i.Answer("example.com", says(apps.ProofText(token)))
 		}, false, "_berth.example.com has no TXT record."},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -94,11 +97,15 @@ func TestAHostIsProvenByItsDNSOrByWhereItLeads(t *testing.T) {
 
 func TestOnlyPublicAddressesAreConnectedTo(t *testing.T) {
 	internet := prooftest.Start(t)
-	internet.Answer(host, says(token))
+	internet.Answer(host, says(apps.ProofText(token)))
 	careful := proof.New(proof.Options{Resolver: internet.Resolver, Port: internet.Port})
 	found := careful.Look(t.Context(), host, token)
-	if found.Proven || !strings.Contains(found.Message, "leads to an address that is not public") {
+	if found.Proven || !strings.Contains(found.Message, "leads to no public address") {
 		t.Errorf("found %+v", found)
+	}
+	nowhere := careful.Look(t.Context(), "none.example.com", token)
+	if alike := strings.ReplaceAll(nowhere.Message, "none.example.com", host); alike != found.Message {
+		t.Errorf("a name inside the network is told from none:\n%s\n%s", found.Message, alike)
 	}
 	if asked := internet.Asked(); len(asked) > 0 {
 		t.Errorf("asked for %v", asked)

@@ -75,7 +75,7 @@ func (h *hosts) add(namespace, host string, edits ...func(*v1alpha1.DomainSpec))
 	return h.settle(made)
 }
 
-// look reconciles once, with a wish to look at the proof now.
+// look reconciles once, with a wish to look at the proof, when it is time for one.
 func (h *hosts) look(d *v1alpha1.Domain) *v1alpha1.Domain {
 	h.t.Helper()
 	d = h.read(d)
@@ -84,6 +84,7 @@ func (h *hosts) look(d *v1alpha1.Domain) *v1alpha1.Domain {
 	if err := h.Client.Patch(h.t.Context(), d, client.MergeFrom(before)); err != nil {
 		h.t.Fatal(err)
 	}
+	h.later(2 * time.Second)
 	d = h.settle(d)
 	if _, asked := d.Annotations[apps.AnnotationCheckDomain]; asked {
 		h.t.Error("the wish to look is still there")

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -37,6 +38,48 @@ func TestADomainThatGoesGivesBackAllItHas(t *testing.T) {
 	h.settle(stays)
 	if claim := h.claim(); claim != nil {
 		t.Errorf("the claim is left: %+v", claim)
+	}
+}
+
+func TestAHostIsGivenBackOnlyAfterTheKey(t *testing.T) {
+	h := newHosts(t)
+	h.authority = true
+	h.start(h.Client, h.internet.Looker())
+	d := h.owned(h.Namespace, "www."+h.base)
+	pair := func(name, tenant string) *corev1.Secret {
+		return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{
+			Namespace: v1alpha1.CertificateNamespace, Name: name, Labels: map[string]string{v1alpha1.LabelTenant: tenant},
+		}}
+	}
+	key, other := pair(d.Name, h.Tenant), pair(v1alpha1.DomainName("other."+h.base), h.Tenant)
+	h.Create(key, other)
+	held := true
+	h.start(interceptor.NewClient(watching(t, h.Stage), interceptor.Funcs{
+		Delete: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.DeleteOption) error {
+			if _, is := object.(*corev1.Secret); is && held {
+				return errors.New("the server is on fire")
+			}
+			return c.Delete(ctx, object, options...)
+		},
+	}), h.internet.Looker())
+	h.delete(d)
+	for range 3 {
+		if _, err := h.reconcile(d); err != nil {
+			break
+		}
+	}
+	if h.certificate(d) != nil || h.claim() == nil || h.read(d).UID == "" {
+		t.Fatal("the claim did not wait for the key")
+	}
+	held = false
+	if d = h.settle(d); d.UID != "" || h.claim() != nil {
+		t.Error("it is left")
+	}
+	for secret, want := range map[*corev1.Secret]bool{key: false, other: true} {
+		err := h.Client.Get(t.Context(), client.ObjectKeyFromObject(secret), &corev1.Secret{})
+		if client.IgnoreNotFound(err) != nil || (err == nil) != want {
+			t.Errorf("%s: %v, want it to be there: %t", secret.Name, err, want)
+		}
 	}
 }
 

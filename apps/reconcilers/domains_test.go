@@ -66,7 +66,7 @@ func TestADomainIsProvenWhereItLeads(t *testing.T) {
 			http.NotFound(w, r)
 			return
 		}
-		_, _ = io.WriteString(w, d.Status.Token)
+		_, _ = io.WriteString(w, apps.ProofText(d.Status.Token))
 	})
 	h.want(h.look(d), v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
 }
@@ -75,7 +75,7 @@ func TestADomainIsNotProvenByARedirectOrAPrivateAddress(t *testing.T) {
 	h := newHosts(t)
 	host := "www." + h.base
 	d := h.add(h.Namespace, host)
-	h.internet.Answer("other."+h.base, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, d.Status.Token) })
+	h.internet.Answer("other."+h.base, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, apps.ProofText(d.Status.Token)) })
 	h.internet.Answer(host, func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "http://other."+h.base, http.StatusMovedPermanently)
 	})
@@ -85,11 +85,11 @@ func TestADomainIsNotProvenByARedirectOrAPrivateAddress(t *testing.T) {
 		t.Errorf("owned: %s", message(d, v1alpha1.ConditionOwned))
 	}
 
-	h.internet.Answer(host, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, d.Status.Token) })
+	h.internet.Answer(host, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, apps.ProofText(d.Status.Token)) })
 	h.start(h.Client, proof.New(proof.Options{Resolver: h.internet.Resolver, Port: h.internet.Port}))
 	d = h.look(d)
 	h.want(d, v1alpha1.ConditionOwned, metav1.ConditionFalse, v1alpha1.ReasonNotProven)
-	if !strings.Contains(message(d, v1alpha1.ConditionOwned), "not public") {
+	if !strings.Contains(message(d, v1alpha1.ConditionOwned), "leads to no public address") {
 		t.Errorf("owned: %s", message(d, v1alpha1.ConditionOwned))
 	}
 }
@@ -191,13 +191,13 @@ func TestAProofThatIsLostEndsTheServiceAfterAWeek(t *testing.T) {
 	h := newHosts(t)
 	d := h.owned(h.Namespace, "www."+h.base)
 	h.internet.Text(apps.ProofRecord(d.Spec.Host))
-	for range 6 {
+	for range 7 {
 		h.later(24 * time.Hour)
 		d = h.settle(d)
 		h.want(d, v1alpha1.ConditionOwned, metav1.ConditionTrue, v1alpha1.ReasonProofLost)
 		h.want(d, v1alpha1.ConditionServed, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
 	}
-	if want := "without it the host is served until 8 January 2030"; !strings.Contains(message(d, v1alpha1.ConditionOwned), want) {
+	if want := "without it the host is served until 9 January 2030"; !strings.Contains(message(d, v1alpha1.ConditionOwned), want) {
 		t.Errorf("owned: %s", message(d, v1alpha1.ConditionOwned))
 	}
 	h.later(24 * time.Hour)
@@ -210,6 +210,26 @@ func TestAProofThatIsLostEndsTheServiceAfterAWeek(t *testing.T) {
 	h.prove(d)
 	h.later(10 * time.Minute)
 	h.want(h.settle(d), v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
+}
+
+func TestAControllerThatWasAwayForAMonthEndsNoServiceAtItsFirstLook(t *testing.T) {
+	h := newHosts(t)
+	d := h.owned(h.Namespace, "www."+h.base)
+	h.internet.Text(apps.ProofRecord(d.Spec.Host))
+	h.later(30 * 24 * time.Hour)
+	h.want(h.settle(d), v1alpha1.ConditionOwned, metav1.ConditionTrue, v1alpha1.ReasonProofLost)
+	h.later(6 * 24 * time.Hour)
+	h.want(h.settle(d), v1alpha1.ConditionOwned, metav1.ConditionTrue, v1alpha1.ReasonProofLost)
+	h.later(24 * time.Hour)
+	h.want(h.settle(d), v1alpha1.ConditionOwned, metav1.ConditionFalse, v1alpha1.ReasonProofLost)
+}
+
+func TestAProofIsLookedForAfterTheClockWasSetBack(t *testing.T) {
+	h := newHosts(t)
+	d := h.add(h.Namespace, "www."+h.base)
+	h.prove(d)
+	h.later(-time.Hour)
+	h.want(h.settle(d), v1alpha1.ConditionOwned, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
 }
 
 func TestALookThatFailsOnceIsForgotten(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/certmagic"
@@ -58,7 +59,7 @@ func newCertificates(ctx caddy.Context, e *Edge) (*certificates, error) {
 		own:    e.metrics.certificates.WithLabelValues("internal"),
 	}
 	c.cache = certmagic.NewCache(certmagic.CacheOptions{
-		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return c.magic, nil },
+		GetConfigForCert: c.upkeep,
 		Logger:           ctx.Logger(),
 	})
 	c.magic = certmagic.New(c.cache, certmagic.Config{
@@ -97,6 +98,31 @@ func (c *certificates) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error)
 		return nil, err
 	}
 	return c.magic.GetCertificateWithContext(hello.Context(), hello)
+}
+
+// upkeep is asked for each certificate of our own whenever it may have to be renewed. One
+// that no host needs any more is forgotten; should its host come back, it is read again or
+// made anew.
+func (c *certificates) upkeep(certificate certmagic.Certificate) (*certmagic.Config, error) {
+	var gone []certmagic.SubjectIssuer
+	for _, name := range certificate.Names {
+		if !needed(c.table, name) {
+			gone = append(gone, certmagic.SubjectIssuer{Subject: name})
+		}
+	}
+	if len(gone) > 0 {
+		go c.cache.RemoveManaged(gone) // the cache is locked while it asks
+	}
+	return c.magic, nil
+}
+
+// needed reports whether some handshake would be given the certificate of a name.
+func needed(t *table.Table, name string) bool {
+	host := name
+	if base, wildcard := strings.CutPrefix(name, "*."); wildcard {
+		host = "any-other-host." + base
+	}
+	return t.CertificateName(host) == name
 }
 
 func (c *certificates) stop() { c.cache.Stop() }

@@ -46,8 +46,23 @@ func (e *events) Read(p []byte) (int, error) {
 		// What came meanwhile begins an event that would have no end.
 		return 0, io.EOF
 	}
+	if end := lastEnd(p[:n]); e.leaving && end > 0 {
+		// What follows the last whole event is never sent.
+		n = end
+	}
 	e.follow(p[:n])
 	return n, err
+}
+
+// lastEnd is where the last event that is whole ends, 0 if none ends here.
+func lastEnd(p []byte) int {
+	end := 0
+	for _, blank := range []string{"\n\n", "\r\n\r\n"} {
+		if at := bytes.LastIndex(p, []byte(blank)); at >= 0 {
+			end = max(end, at+len(blank))
+		}
+	}
+	return end
 }
 
 // follow notes whether the bytes end an event: an empty line does. The lock is held.

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"context"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -11,8 +12,9 @@ import (
 	"github.com/berth-dev/berth/apps/router/table"
 )
 
-// exchangeKey is the request variable that carries the exchange through Caddy.
-const exchangeKey = "berth_exchange"
+// exchangeKey is the context key that carries the exchange through Caddy. Caddy's own
+// request variables are a map: a dial that goes on beside its request must not read it.
+type exchangeKey struct{}
 
 // exchange is one request on its way: where it goes and what was tried.
 type exchange struct {
@@ -24,18 +26,20 @@ type exchange struct {
 	// path as the client wrote it, without the query.
 	path    string
 	started time.Time
-	// connect is how long the last attempt waited for a connection.
-	connect time.Duration
+	// connect is how long it took to make a connection for this, in nanoseconds.
+	connect atomic.Int64
 	// tooLarge is set by whoever reads the body.
 	tooLarge atomic.Bool
+	// app is the app's side of a connection that changes its protocol.
+	app halfCloser
 }
 
 func newExchange(r *http.Request) *exchange {
 	return &exchange{id: requestID(r.Header), path: r.URL.EscapedPath(), started: now()}
 }
 
-func exchangeOf(r *http.Request) *exchange {
-	x, _ := caddyhttp.GetVar(r.Context(), exchangeKey).(*exchange)
+func exchangeOf(ctx context.Context) *exchange {
+	x, _ := ctx.Value(exchangeKey{}).(*exchange)
 	return x
 }
 
@@ -91,7 +95,7 @@ func (*classMatcher) CaddyModule() caddy.ModuleInfo {
 
 // MatchWithError reports whether the request's target is of the class.
 func (m *classMatcher) MatchWithError(r *http.Request) (bool, error) {
-	x := exchangeOf(r)
+	x := exchangeOf(r.Context())
 	return x != nil && x.class() == m.Class, nil
 }
 

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"net"
@@ -43,10 +44,7 @@ func (h *handler) Provision(caddy.Context) error {
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	x := newExchange(r)
 	m := newMeter(w, r, x.id, h.edge.streams)
-	defer func() {
-		h.edge.metrics.observe(x, m)
-		h.edge.note(r, x, m, x.target)
-	}()
+	defer h.end(r, x, m)
 	// Only answers of an app name a server, and only the app's.
 	m.Header().Del("Server")
 
@@ -59,12 +57,25 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return nil
 	}
 	clean(r.Header, x)
-	caddyhttp.SetVar(r.Context(), exchangeKey, x)
-	defer x.release()
-	if err := next.ServeHTTP(m, r); err != nil {
+	if err := next.ServeHTTP(m, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))); err != nil {
 		h.failed(m, r, x, err)
 	}
 	return nil
+}
+
+// end notes what was answered, or has the bytes of a connection that changed its protocol
+// carried on until they end.
+func (h *handler) end(r *http.Request, x *exchange, m *meter) {
+	h.edge.metrics.observe(x, m)
+	if m.upgraded != nil {
+		h.edge.carry(r, x, m)
+		return
+	}
+	if x.app != nil {
+		_ = x.app.Close() // the client's side could not change
+	}
+	x.release()
+	h.edge.note(r, x, m, x.target)
 }
 
 // find looks the request's host up, and says what to answer when there is nothing to

@@ -56,14 +56,18 @@ func (k *kubernetesTransport) Cleanup() error {
 // RoundTrip sends a request on. The pool is keyed by the tenant's public host name, so
 // that a connection is never used for another cluster than the one it was verified for.
 func (k *kubernetesTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	x := exchangeOf(r)
+	x := exchangeOf(r.Context())
 	if x == nil {
 		return nil, errors.New("the request did not come through the edge")
 	}
 	out, u := *r, *r.URL
 	u.Scheme, u.Host = "https", x.host
 	out.URL = &u
-	return k.transport.RoundTrip(&out)
+	res, err := k.transport.RoundTrip(&out)
+	if err != nil {
+		return nil, err
+	}
+	return res, x.takeOver(res)
 }
 
 // dial connects to the cluster whose host name is asked for, as the table knows it now.

@@ -12,15 +12,22 @@ import (
 // note writes an app's request into its access log. Its path is noted without the query:
 // tokens and passwords ride in that.
 func (e *Edge) note(r *http.Request, x *exchange, m *meter, target *table.Target) {
-	if e.config.Access == nil || target == nil || target.Class != table.ClassApp {
-		return
+	if line, ok := e.line(r, x, m, target); ok {
+		e.config.Access.Note(line)
 	}
-	e.config.Access.Note(access.Line{
+}
+
+// line is what is noted of a request up to now, if it is.
+func (e *Edge) line(r *http.Request, x *exchange, m *meter, target *table.Target) (line access.Line, ok bool) {
+	if e.config.Access == nil || target == nil || target.Class != table.ClassApp {
+		return line, false
+	}
+	return access.Line{
 		Time: x.started, Tenant: target.Tenant, App: target.App, Component: target.Component,
-		Host: x.host, Method: r.Method, Path: x.path, Status: m.code(), Bytes: m.sent(),
-		DurationMS: milliseconds(now().Sub(x.started)), ConnectMS: milliseconds(x.connect),
+		Host: x.host, Method: r.Method, Path: x.path, Status: m.code(), Bytes: m.bytes,
+		DurationMS: milliseconds(now().Sub(x.started)), ConnectMS: milliseconds(time.Duration(x.connect.Load())),
 		RequestID: x.id, Client: peer(r).String(), Protocol: r.Proto, UserAgent: r.UserAgent(),
-	})
+	}, true
 }
 
 func milliseconds(d time.Duration) float64 {

@@ -52,14 +52,6 @@ func (m *meter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// sent is how many bytes followed the headers.
-func (m *meter) sent() int64 {
-	if m.upgraded != nil {
-		return m.upgraded.sent()
-	}
-	return m.bytes
-}
-
 // written reports whether the answer has begun.
 func (m *meter) written() bool { return m.status != 0 }
 

@@ -194,7 +194,9 @@ func TestALoadBalancerSaysWhoseConnectionItIs(t *testing.T) {
 type lines chan []byte
 
 func (l lines) Write(p []byte) (int, error) {
-	l <- bytes.Clone(p)
+	for line := range bytes.Lines(p) {
+		l <- bytes.Clone(line)
+	}
 	return len(p), nil
 }
 

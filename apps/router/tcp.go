@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"sync"
@@ -179,33 +178,6 @@ func connect(ctx context.Context, target *table.Target) (*net.TCPConn, *table.En
 		tried = append(tried, endpoint)
 	}
 	return nil, nil, err
-}
-
-// halfCloser is a connection whose sending side can end by itself.
-type halfCloser interface {
-	net.Conn
-	CloseWrite() error
-}
-
-// join copies both ways until both have ended. An end in one direction is passed on
-// as such: a client that has sent its last byte still gets the rest of the answer.
-func join(a, b halfCloser) error {
-	errs := make(chan error, 2)
-	pass := func(to, from halfCloser) {
-		_, err := io.Copy(to, from)
-		if err == nil {
-			err = to.CloseWrite()
-		}
-		if err != nil {
-			// Broken one way is broken both ways: end the other copy too.
-			_ = a.Close()
-			_ = b.Close()
-		}
-		errs <- err
-	}
-	go pass(a, b)
-	go pass(b, a)
-	return errors.Join(<-errs, <-errs)
 }
 
 // shutdown takes no new streams and waits for the open ones; when ctx ends it closes

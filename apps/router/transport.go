@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"sync"
 	"time"
 
@@ -48,24 +47,20 @@ func (a *appTransport) Cleanup() error {
 
 // RoundTrip sends a request on.
 func (a *appTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	x := exchangeOf(r)
+	x := exchangeOf(r.Context())
 	if x == nil || x.target == nil {
 		return nil, errors.New("the request did not come through the edge")
 	}
-	var asked time.Time
-	trace := &httptrace.ClientTrace{
-		GetConn: func(string) { asked = now() },
-		GotConn: func(httptrace.GotConnInfo) { x.connect = now().Sub(asked) },
+	// The proxy made the request for this attempt alone, and leaves the scheme to us.
+	r.URL.Scheme = "http"
+	res, err := a.pool(x.target.AnswerTimeout).RoundTrip(r)
+	if err != nil {
+		return nil, err
 	}
-	out, u := r.WithContext(httptrace.WithClientTrace(r.Context(), trace)), *r.URL
-	u.Scheme = "http"
-	out.URL = &u
-	//nolint:bodyclose // the proxy closes it
-	res, err := a.pool(x.target.AnswerTimeout).RoundTrip(out)
-	if err == nil && isEvents(res) {
+	if isEvents(res) {
 		res.Body = newEvents(res.Body, a.edge.streams)
 	}
-	return res, err
+	return res, x.takeOver(res)
 }
 
 // pool is the connections of apps that wait so long; zero means the edge's own limit.
@@ -89,9 +84,13 @@ func (a *appTransport) pool(wait time.Duration) *http.Transport {
 // dialApp connects to an endpoint. Its errors are those after which a request may go to
 // another: nobody has seen it.
 func dialApp(ctx context.Context, network, address string) (net.Conn, error) {
+	began := now()
 	conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, network, address)
 	if err != nil {
 		return nil, reverseproxy.NewDialError(err)
+	}
+	if x := exchangeOf(ctx); x != nil {
+		x.connect.Store(int64(now().Sub(began)))
 	}
 	return conn, nil
 }

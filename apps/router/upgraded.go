@@ -2,7 +2,9 @@ package router
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -26,6 +28,8 @@ type upgraded struct {
 
 	streams   *streams
 	websocket bool
+	// early is what the client sent with its request, for the app.
+	early []byte
 
 	mu      sync.Mutex
 	frames  frames
@@ -41,15 +45,27 @@ func isWebSocket(r *http.Request) bool {
 		strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
 }
 
-// Hijack hands the connection over and follows it from here on.
+// Hijack takes the connection from the server and follows it from here on. Caddy's proxy
+// gets one that has ended.
 func (m *meter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, buffer, err := http.NewResponseController(m.ResponseWriterWrapper).Hijack()
 	if err != nil {
 		return nil, nil, err
 	}
-	m.upgraded = &upgraded{Conn: conn, streams: m.streams, websocket: m.websocket}
+	early, _ := buffer.Peek(buffer.Reader.Buffered()) // what is buffered can be had
+	m.upgraded = &upgraded{Conn: conn, streams: m.streams, websocket: m.websocket, early: bytes.Clone(early)}
 	m.streams.add(m.upgraded)
-	return m.upgraded, buffer, nil
+	return over{}, bufio.NewReadWriter(bufio.NewReaderSize(over{}, 0), bufio.NewWriterSize(over{}, 1)), nil
+}
+
+// forward gives the app what came early.
+func (u *upgraded) forward(app io.Writer) error {
+	if len(u.early) == 0 {
+		return nil
+	}
+	_, err := app.Write(u.early)
+	u.early = nil
+	return err
 }
 
 // Write passes bytes on to the client. After a close frame nothing may follow, so what
@@ -114,10 +130,9 @@ func (u *upgraded) sayGoodbye() error {
 
 func (u *upgraded) cut() { _ = u.Close() }
 
-// Close ends the connection.
+// Close ends the connection. It counts as open until all about it is noted.
 func (u *upgraded) Close() error {
 	err := u.Conn.Close()
-	u.streams.remove(u)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.timer != nil {

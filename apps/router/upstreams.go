@@ -29,7 +29,7 @@ func (u *upstreams) Provision(caddy.Context) error {
 // GetUpstreams is asked once per attempt. That it is asked again means that the
 // endpoint named before could not be connected to.
 func (u *upstreams) GetUpstreams(r *http.Request) ([]*reverseproxy.Upstream, error) {
-	x := exchangeOf(r)
+	x := exchangeOf(r.Context())
 	if x == nil || x.target == nil {
 		return nil, nil
 	}

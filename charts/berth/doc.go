@@ -3,7 +3,8 @@
 // render the chart and check every object against Kubernetes' own types.
 //
 // The chart's invariants: every container satisfies pod security "restricted"; the
-// portal can read no Secret outside of management namespaces; the kinds come from
-// api/v1alpha1/crds, of which crds/ is a link; an upgrade keeps the edge's authority and
-// the operator's token; an uninstallation refuses while there are tenants.
+// portal can read no Secret outside of management namespaces, the router none outside of
+// berth-certificates; the kinds come from api/v1alpha1/crds, of which crds/ is a link; an
+// upgrade keeps the edge's authority and the operator's token; an uninstallation refuses
+// while there are tenants.
 package berth

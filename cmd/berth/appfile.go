@@ -94,18 +94,20 @@ func (c *cli) readAppFile(path string) (*appfile.File, error) {
 	return file, nil
 }
 
-// fileFaults lists everything that is wrong with a file.
+// fileFaults lists everything that is wrong with a file, and names the file once: what is
+// wrong with it as a whole has its usual name for a field.
 func fileFaults(path string, err error) error {
-	faults := apps.Faults(err)
+	name := filepath.Base(path)
 	p := &apiclient.Problem{Code: string(errs.Invalid), Detail: err.Error()}
-	for _, f := range faults {
-		p.Faults = append(p.Faults, apiclient.Fault{Field: f.Field, Detail: f.Message, Fix: f.Fix})
+	for _, f := range apps.Faults(err) {
+		fault := apiclient.Fault{Field: f.Field, Detail: name + " " + f.Message, Fix: f.Fix}
+		if f.Field == appfile.Name {
+			fault.Field, fault.Detail = name, f.Message
+		}
+		p.Faults = append(p.Faults, fault)
 	}
 	if len(p.Faults) > 0 {
-		p.Field, p.Detail, p.Fix = p.Faults[0].Field, filepath.Base(path)+" "+p.Faults[0].Detail, p.Faults[0].Fix
-	}
-	for i := range p.Faults {
-		p.Faults[i].Detail = filepath.Base(path) + " " + p.Faults[i].Detail
+		p.Field, p.Detail, p.Fix = p.Faults[0].Field, p.Faults[0].Detail, p.Faults[0].Fix
 	}
 	return p
 }

@@ -17,7 +17,8 @@ func (c *cli) diagnoseCommands() []*cobra.Command {
 		Long: `Look at an app's newest release and at everything that runs of it, and say what is wrong:
 how processes ended and the last they wrote, memory, health checks, images, variables that
 are missing, runs of the clock that failed, what changed since the last good release, and
-the commands to type next. The exit code is 1 when something is wrong.`,
+the commands to type next. The exit code is 1 when something is wrong, or when a process
+ended within the last ten minutes, also if it runs again.`,
 		Example: "  berth apps:diagnose\n  berth apps:diagnose shop --json",
 		Args:    arguments(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {

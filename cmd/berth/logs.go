@@ -23,7 +23,7 @@ func (c *cli) logCommands() []*cobra.Command {
 	logs := &cobra.Command{
 		Use: "logs", Short: "Show what an app writes, all components together",
 		Long: `Show what the processes of an app write, all components together, each line with its
-process's name. With --follow it goes on, through releases and restarts, until Ctrl-C.
+process's name, and with its sidecar's behind a slash. With --follow it goes on, through releases and restarts, until Ctrl-C.
 With --access it shows the requests that visitors made instead, of which the platform keeps
 the newest few hundred.`,
 		Example: "  berth logs\n  berth logs -f -c api\n  berth logs --access -f",

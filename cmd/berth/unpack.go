@@ -14,8 +14,15 @@ import (
 	"github.com/berth-dev/berth/internal/apiclient"
 )
 
-// maxEntries bounds how many files and folders a process may send.
-const maxEntries = 200_000
+// Bounds of what a process may send besides the content of files, which --max-size bounds.
+const (
+	maxEntries = 200_000
+	// maxName bounds one name and maxNames all of them, in bytes: they are kept to be told.
+	maxName  = 4096
+	maxNames = 32 << 20
+	// maxPadding bounds what comes behind the archive, in bytes. Some tars fill up a block.
+	maxPadding = 1 << 20
+)
 
 // unpack writes a tar archive that a process sent: from is what was asked for, and becomes
 // name in root. The process may be anybody's, so nothing of the archive is believed: a name
@@ -24,7 +31,7 @@ const maxEntries = 200_000
 func unpack(in io.Reader, root *os.Root, from, name string, m *meter) error {
 	u := &unpacking{root: root, from: from, name: name, meter: m}
 	archive := tar.NewReader(in)
-	for n := 0; ; n++ {
+	for n, names := 0, 0; ; n++ {
 		header, err := archive.Next()
 		if errors.Is(err, io.EOF) {
 			break
@@ -32,16 +39,23 @@ func unpack(in io.Reader, root *os.Root, from, name string, m *meter) error {
 		if err != nil {
 			return fmt.Errorf("reading what the process sent: %w", err)
 		}
-		if n == maxEntries {
-			return &apiclient.Problem{Code: "too_large", Detail: fmt.Sprintf("it is more than %d files", maxEntries), Fix: "Copy less."}
+		if len(header.Name) > maxName {
+			return hostile(header.Name[:100] + "…")
+		}
+		if names += len(header.Name); n == maxEntries || names > maxNames {
+			return &apiclient.Problem{Code: "too_large", Detail: fmt.Sprintf("it is more than %d files, or their names are too long", n), Fix: "Copy less."}
 		}
 		if err := u.one(header, archive); err != nil {
 			return err
 		}
 	}
 	// What fills up the archive has no meaning; the last message comes after it.
-	if _, err := io.Copy(io.Discard, in); err != nil {
+	padding, err := io.Copy(io.Discard, io.LimitReader(in, maxPadding+1))
+	switch {
+	case err != nil:
 		return err
+	case padding > maxPadding:
+		return &apiclient.Problem{Code: "refused", Detail: "the process goes on sending after the end of its archive", Fix: "Do not trust that process or its tar."}
 	}
 	return u.close()
 }

@@ -3,12 +3,17 @@ package main
 import (
 	"archive/tar"
 	"bytes"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/berth-dev/berth/internal/apiclient"
 )
 
 // entry is one of an archive; one without a type is a file, one that ends in / a folder.
@@ -170,6 +175,46 @@ func TestACopyEndsAtItsLimit(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "more than 5 bytes") {
 		t.Errorf("got %v", err)
 	}
+}
+
+// A process that never ends, or that sends names instead of files, fills nobody's memory.
+func TestWhatIsNoFileIsBoundedToo(t *testing.T) {
+	for name, sent := range map[string]func(*testing.T) io.Reader{
+		"a name that no file has": func(t *testing.T) io.Reader {
+			t.Helper()
+			return archiveOf(t, entry{name: "data/"}, entry{name: "data/" + strings.Repeat("x", maxName), kind: tar.TypeSymlink, link: "a"})
+		},
+		"more names than are kept": func(t *testing.T) io.Reader {
+			t.Helper()
+			long := entry{name: "data/" + strings.Repeat("x", 4000), kind: tar.TypeSymlink, link: "a"}
+			return archiveOf(t, slices.Repeat([]entry{long}, maxNames/4000)...)
+		},
+		"an archive with an endless rest": func(t *testing.T) io.Reader {
+			t.Helper()
+			return io.MultiReader(archiveOf(t, entry{name: "data", content: "x"}), endless{})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root, err := os.OpenRoot(t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer root.Close()
+			err = unpack(sent(t), root, "data", "copy", &meter{progress: &progress{}, limit: 1000, done: &copied{}})
+			var problem *apiclient.Problem
+			if !errors.As(err, &problem) || len(problem.Detail) > 300 {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+// endless is a process that never stops sending.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
 }
 
 func TestAnArchiveThatWasCutIsAnError(t *testing.T) {

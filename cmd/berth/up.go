@@ -59,7 +59,7 @@ the source tree. Ctrl-C before the end leaves nothing running.`,
   berth up --name far --fargate       tenants' pods behave as on Fargate
   berth up --context my-eks --registry 123456789012.dkr.ecr.eu-central-1.amazonaws.com/berth --values eks.yaml
                                       into a cluster that exists`,
-		Args: arguments(0, 0, ""),
+		Args: arguments(0, 0, ""), PreRunE: here("name", "bare", "fargate", "fargate-start-delay", "fargate-patch-after"),
 		RunE: func(command *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(command.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
@@ -95,6 +95,32 @@ the source tree. Ctrl-C before the end leaves nothing running.`,
 	flags.StringVar(&into.Registry, "registry", "", "with --context: where to push Berth's images for the cluster")
 	flags.StringVar(&into.ValuesFile, "values", "", "with --context: a file of values for the chart")
 	return command
+}
+
+// here checks where a command is meant to work: on this machine, which the named flags are
+// for, or with --context in another cluster, which --kubeconfig, --registry and --values are
+// for. A flag of the other side would be left aside, and the wrong place worked on.
+func here(flags ...string) func(*cobra.Command, []string) error {
+	return func(command *cobra.Command, _ []string) error {
+		given := command.Flags().Changed
+		if !given("context") {
+			for _, name := range []string{"kubeconfig", "registry", "values"} {
+				if given(name) {
+					return usage("--"+name+" is for another cluster than that of this machine", "name the cluster with --context, or leave --"+name+" out")
+				}
+			}
+			return nil
+		}
+		if command.Flag("context").Value.String() == "" {
+			return usage("--context is empty", "name a context of your kubeconfig, or leave --context out for this machine")
+		}
+		for _, name := range flags {
+			if given(name) {
+				return usage("--"+name+" is for Berth on this machine, and --context for another cluster", "leave one of them out")
+			}
+		}
+		return nil
+	}
 }
 
 // reportUp says what is there now and how to use it.
@@ -190,7 +216,7 @@ func (c *cli) downCommand() *cobra.Command {
 		Example: `  berth down
   berth down --delete                 and remove everything it kept
   berth down --context my-eks         uninstall Berth from another cluster`,
-		Args: arguments(0, 0, ""),
+		Args: arguments(0, 0, ""), PreRunE: here("name", "delete"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if kubeContext != "" {
 				if err := localcluster.Uninstall(cmd.Context(), kubeContext, kubeconfig); err != nil {

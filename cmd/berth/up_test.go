@@ -2,11 +2,14 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
 
 	"github.com/berth-dev/berth/internal/localcluster"
 )
@@ -52,6 +55,48 @@ func TestUpLeavesALoginToAnotherBerthAlone(t *testing.T) {
 			after, err := loadConfig()
 			if diff := cmp.Diff(test.want, after); diff != "" || err != nil {
 				t.Errorf("the login (-want +got):\n%s%v", diff, err)
+			}
+		})
+	}
+}
+
+// A flag that is left aside would have the wrong place worked on: `berth down --kubeconfig FILE
+// --delete` without a context removes what is on this machine.
+func TestFlagsOfAnotherPlaceAreRefused(t *testing.T) {
+	up, down := (*cli).upCommand, (*cli).downCommand
+	for name, test := range map[string]struct {
+		make func(*cli) *cobra.Command
+		args []string
+		want string
+	}{
+		"up here":                        {up, []string{"--name", "far", "--fargate", "--pool", "0"}, ""},
+		"up elsewhere":                   {up, []string{"--context", "x", "--registry", "r", "--values", "f", "--pool", "2"}, ""},
+		"values without a context":       {up, []string{"--values", "f"}, "--values"},
+		"a registry without a context":   {up, []string{"--registry", "r"}, "--registry"},
+		"Fargate's rules elsewhere":      {up, []string{"--context", "x", "--fargate"}, "--fargate"},
+		"no Berth elsewhere":             {up, []string{"--context", "x", "--bare"}, "--bare"},
+		"an instance elsewhere":          {up, []string{"--context", "x", "--name", "far"}, "--name"},
+		"a context that came out empty":  {up, []string{"--context", ""}, "--context"},
+		"down here":                      {down, []string{"--delete"}, ""},
+		"down elsewhere":                 {down, []string{"--context", "x", "--kubeconfig", "k"}, ""},
+		"a kubeconfig without a context": {down, []string{"--kubeconfig", "k", "--delete"}, "--kubeconfig"},
+		"data elsewhere":                 {down, []string{"--context", "x", "--delete"}, "--delete"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			command := test.make(&cli{})
+			if err := command.ParseFlags(test.args); err != nil {
+				t.Fatal(err)
+			}
+			err := command.PreRunE(command, nil)
+			if test.want == "" {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			var refused *usageError
+			if !errors.As(err, &refused) || !strings.HasPrefix(refused.problem.Detail, test.want+" ") || refused.problem.Fix == "" {
+				t.Errorf("%v, want %s refused with a fix", err, test.want)
 			}
 		})
 	}

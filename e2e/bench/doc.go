@@ -7,6 +7,7 @@
 //	deploy   an image to its first answer, against `kubectl apply` and `rollout status`
 //	usage    memory and CPU of every process while nothing happens
 //	recovery how long each part that is killed is missed
+//	edge     requests, memory and changed routes of the edge, against nginx
 //
 // Rules: both sides of a comparison run in turns in the same cluster with the same
 // images, every other round in the other order, and one function looks at both: what is

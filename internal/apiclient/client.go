@@ -37,12 +37,12 @@ type Options struct {
 
 // Client speaks the JSON API.
 type Client struct {
-	base  *url.URL
-	opts  Options
-	tls   *tls.Config
-	http  *http.Client
-	dial  func(ctx context.Context, network, addr string) (net.Conn, error)
-	agent string
+	base    *url.URL
+	opts    Options
+	sockets *tls.Config
+	http    *http.Client
+	dial    func(ctx context.Context, network, addr string) (net.Conn, error)
+	agent   string
 }
 
 // New makes a client. It does not connect.
@@ -61,7 +61,10 @@ func New(opts Options) (*Client, error) {
 			return nil, badCA()
 		}
 	}
-	c := &Client{base: base, opts: opts, tls: conf, dial: DialLocalhost, agent: opts.UserAgent}
+	// The transport below offers HTTP/2 in its own; a websocket is HTTP/1.1.
+	sockets := conf.Clone()
+	sockets.NextProtos = []string{"http/1.1"}
+	c := &Client{base: base, opts: opts, sockets: sockets, dial: DialLocalhost, agent: opts.UserAgent}
 	c.http = &http.Client{Transport: retrier{&http.Transport{
 		Proxy:                 proxy,
 		DialContext:           c.dial,

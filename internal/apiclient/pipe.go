@@ -88,7 +88,7 @@ func (c *Client) pipe(ctx context.Context, to target) (*Pipe, error) {
 	}
 	header := http.Header{}
 	c.header(header, "*/*")
-	dialer := websocket.Dialer{NetDialContext: c.dial, TLSClientConfig: c.tls, Proxy: proxy, HandshakeTimeout: silence}
+	dialer := websocket.Dialer{NetDialContext: c.dial, TLSClientConfig: c.sockets, Proxy: proxy, HandshakeTimeout: silence}
 	conn, resp, err := dialer.DialContext(ctx, "ws"+strings.TrimPrefix(to.url, "http"), header)
 	if err != nil {
 		if ctx.Err() != nil {

@@ -11,6 +11,7 @@
 //   - the node is process 1 of its own pid, mount, network, uts and ipc namespaces. It
 //     runs Kubernetes' parts as its children and starts again what ends. When it ends,
 //     the kernel ends everything in it and takes back its mounts, devices and rules.
+//     Among them is a node-agent of ours: netpol, volumes, zone and, where asked for, fargate.
 //
 // What can be left after a kill is therefore only files below the instance's folder and
 // empty cgroups; the next start or stop waits for what is still ending and removes those.

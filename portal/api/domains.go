@@ -94,7 +94,7 @@ func (a *API) domainOf(d *v1alpha1.Domain, tenant string) apiclient.Domain {
 	if token := d.Status.Token; token != "" {
 		out.Proof = &apiclient.DomainProof{Record: apps.ProofRecord(d.Spec.Host), Text: apps.ProofText(token)}
 		if out.Proof.URL = apps.ProofURL(d.Spec.Host, token); out.Proof.URL != "" {
-			out.Proof.Answer = token
+			out.Proof.Answer = apps.ProofText(token)
 		}
 	}
 	return out

@@ -49,7 +49,7 @@ func TestADomainIsAddedSeenCheckedAndRemoved(t *testing.T) {
 		seen := must[apiclient.Domain](w, http.MethodGet, path+"/"+url.PathEscape(typed), nil)
 		want := &apiclient.DomainProof{
 			Record: "_berth." + host, Text: "berth-domain=the-token",
-			URL: "http://" + host + "/.well-known/berth/the-token", Answer: "the-token",
+			URL: "http://" + host + "/.well-known/berth/the-token", Answer: "berth-domain=the-token",
 		}
 		if diff := cmp.Diff(want, seen.Proof); diff != "" {
 			t.Errorf("%s: %s", typed, diff)
@@ -127,6 +127,7 @@ func TestADomainThatCannotBeIsRefused(t *testing.T) {
 		"no such component":       {apiclient.NewDomain{Host: "a.example.com", App: "shop", Component: "nope"}, "component", "invalid"},
 		"no such port":            {apiclient.NewDomain{Host: "a.example.com", App: "shop", Component: "web", Port: "nope"}, "port", "invalid"},
 		"a certificate not there": {apiclient.NewDomain{Host: "a.example.com", App: "shop", Certificate: "nope"}, "certificate", "invalid"},
+		"no certificate's name":   {apiclient.NewDomain{Host: "a.example.com", App: "shop", Certificate: "../mine"}, "certificate", "invalid"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			refusal := w.refused(http.MethodPost, path, test.in)

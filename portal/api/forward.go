@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"io"
 	"net/http"
 
 	"github.com/go-chi/chi/v5"
@@ -45,32 +46,16 @@ func (a *API) download(w http.ResponseWriter, r *http.Request, _ Principal) erro
 // pipe joins a websocket to what is done with a process. Binary messages are bytes both
 // ways, text messages control; the last one tells how it ended.
 func (a *API) pipe(w http.ResponseWriter, r *http.Request, command string, do func(context.Context, string, string, service.ProcessRef, service.Pipe) error) error {
-	tenant, name := target(r)
-	if err := notWebsocket(r, command); err != nil {
-		return err
-	}
-	// A refusal must have its status, so what can be seen beforehand is.
-	if _, err := a.Service.App(r.Context(), tenant, name); err != nil {
-		return err
-	}
-	conn, err := upgrader.Upgrade(w, r, nil)
-	if err != nil {
-		return nil // the upgrader has answered
-	}
-	defer conn.Close()
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	sock := &socket{conn: conn}
-	sent, _ := sock.receive(ctx, cancel, service.TerminalSize{})
-	query := r.URL.Query()
-	err = do(ctx, tenant, name, service.ProcessRef{Component: query.Get("component"), Process: query.Get("process")}, service.Pipe{In: sent, Sink: sock})
-	if ctx.Err() != nil {
-		err = errs.New(errs.Unavailable, "", "the platform is being restarted, which cut the connection", "Do it again.")
-	}
-	end := apiclient.PipeControl{EOF: true}
-	if err != nil {
-		end = apiclient.PipeControl{Error: problem(err)}
-	}
-	_ = sock.control(end) // a person who hung up needs no answer
-	return nil
+	return a.socketed(w, r, command, service.TerminalSize{}, func(ctx context.Context, sock *socket, sent io.Reader, _ <-chan service.TerminalSize) apiclient.PipeControl {
+		tenant, name := target(r)
+		query := r.URL.Query()
+		err := do(ctx, tenant, name, service.ProcessRef{Component: query.Get("component"), Process: query.Get("process")}, service.Pipe{In: sent, Sink: sock})
+		if ctx.Err() != nil {
+			err = errs.New(errs.Unavailable, "", "the platform is being restarted, which cut the connection", "Do it again.")
+		}
+		if err != nil {
+			return apiclient.PipeControl{Error: problem(err)}
+		}
+		return apiclient.PipeControl{EOF: true}
+	})
 }

@@ -35,6 +35,33 @@ func notWebsocket(r *http.Request, command string) error {
 	return &statusError{status: http.StatusUpgradeRequired, message: "this address speaks websocket only", fix: "Use: " + command}
 }
 
+// socketed upgrades a request about an app and lets talk with the person. What talk gives
+// is the last message.
+func (a *API) socketed(
+	w http.ResponseWriter, r *http.Request, command string, first service.TerminalSize,
+	talk func(ctx context.Context, sock *socket, typed io.Reader, sizes <-chan service.TerminalSize) apiclient.PipeControl,
+) error {
+	if err := notWebsocket(r, command); err != nil {
+		return err
+	}
+	// A refusal must have its status, so what can be seen beforehand is.
+	tenant, name := target(r)
+	if _, err := a.Service.App(r.Context(), tenant, name); err != nil {
+		return err
+	}
+	conn, err := upgrader.Upgrade(w, r, nil)
+	if err != nil {
+		return nil // the upgrader has answered
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	sock := &socket{conn: conn}
+	typed, sizes := sock.receive(ctx, cancel, first)
+	_ = sock.control(talk(ctx, sock, typed, sizes)) // a person who hung up needs no answer
+	return nil
+}
+
 // socket is the person's side of a connection to a process.
 type socket struct {
 	conn *websocket.Conn
@@ -83,7 +110,7 @@ func (s *socket) receive(ctx context.Context, cancel context.CancelFunc, first s
 	alive := func(string) error { return s.conn.SetReadDeadline(time.Now().Add(2 * pingEvery)) }
 	_ = alive("") // a deadline on an open connection cannot fail
 	s.conn.SetPongHandler(alive)
-	go s.ping(ctx)
+	go s.ping(ctx, cancel, pingEvery)
 	go func() {
 		defer cancel()
 		defer typed.Close()
@@ -122,17 +149,21 @@ func (s *socket) receive(ctx context.Context, cancel context.CancelFunc, first s
 	return in, sizes
 }
 
-func (s *socket) ping(ctx context.Context) {
-	ticker := time.NewTicker(pingEvery)
+// ping keeps the connection alive, and cancels when the person is gone: while the process
+// takes nothing, nobody reads, and only writing tells.
+func (s *socket) ping(ctx context.Context, cancel context.CancelFunc, every time.Duration) {
+	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			// One that does not get through says nothing: a peer that takes nothing for long
-			// is told by writing to it, one that is gone by reading.
-			_ = s.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(pingEvery))
+			// It may have to wait for a message that is being written, so it has longer than one.
+			if s.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(2*writeWait)) != nil {
+				cancel()
+				return
+			}
 		}
 	}
 }

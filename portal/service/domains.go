@@ -131,6 +131,10 @@ func (s *Service) uploaded(ctx context.Context, tenant, certificate string) erro
 	if certificate == "" {
 		return nil
 	}
+	if err := apps.CheckUploadName(certificate); err != nil {
+		fault := errs.As(err)
+		return errs.New(errs.Invalid, "certificate", fault.Message, fault.Fix)
+	}
 	_, err := s.secret(ctx, tenant, apps.UploadSecret(certificate))
 	if apierrors.IsNotFound(err) {
 		return errs.New(errs.Invalid, "certificate", "the tenant "+quote(tenant)+" has no certificate named "+quote(certificate),

@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -96,21 +97,20 @@ func (f *follower) watch(ctx context.Context, readers *sync.WaitGroup, version s
 }
 
 func (f *follower) consider(ctx context.Context, readers *sync.WaitGroup, pod *corev1.Pod) {
-	key, _ := instance(pod)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if key == "" || f.reading[key] {
-		return
+	for _, from := range sourcesOf(pod) {
+		if !f.reading[from.id] {
+			f.reading[from.id] = true
+			readers.Go(func() { f.read(ctx, from) })
+		}
 	}
-	f.reading[key] = true
-	readers.Go(func() { f.read(ctx, key, pod) })
 }
 
 // read tells one container run's output to its end.
-func (f *follower) read(ctx context.Context, key string, pod *corev1.Pod) {
-	process := processName(pod)
+func (f *follower) read(ctx context.Context, from source) {
 	f.mu.Lock()
-	last, resumed := f.last[process]
+	last, resumed := f.last[from.process]
 	f.mu.Unlock()
 	opts := &corev1.PodLogOptions{Follow: true, Timestamps: true}
 	if resumed {
@@ -118,12 +118,12 @@ func (f *follower) read(ctx context.Context, key string, pod *corev1.Pod) {
 		since := metav1.NewTime(last.Truncate(time.Second))
 		opts.SinceTime = &since
 	}
-	err := readLog(ctx, f.pods, pod, opts, func(line LogLine) error {
+	err := readLog(ctx, f.pods, from, opts, func(line LogLine) error {
 		if resumed && !line.Time.After(last) {
 			return nil
 		}
 		f.mu.Lock()
-		f.last[process] = line.Time
+		f.last[from.process] = line.Time
 		f.mu.Unlock()
 		select {
 		case f.lines <- line:
@@ -132,23 +132,22 @@ func (f *follower) read(ctx context.Context, key string, pod *corev1.Pod) {
 			return ctx.Err()
 		}
 	})
-	if err == nil && f.ended(ctx, key, pod.Name) {
+	if err == nil && f.ended(ctx, from) {
 		return
 	}
 	// The connection broke, not the process: the next look resumes it.
 	f.mu.Lock()
-	delete(f.reading, key)
+	delete(f.reading, from.id)
 	f.mu.Unlock()
 }
 
 // ended tells whether a container run is over: its pod is gone, or runs another one.
-func (f *follower) ended(ctx context.Context, key, name string) bool {
-	pod, err := f.pods.Get(ctx, name, metav1.GetOptions{})
+func (f *follower) ended(ctx context.Context, run source) bool {
+	pod, err := f.pods.Get(ctx, run.pod, metav1.GetOptions{})
 	if err != nil {
 		return ctx.Err() == nil && isGone(err)
 	}
-	now, running := instance(pod)
-	return now != key || !running
+	return !slices.ContainsFunc(sourcesOf(pod), func(now source) bool { return now.id == run.id && now.running })
 }
 
 func pause(ctx context.Context) {

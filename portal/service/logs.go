@@ -95,30 +95,28 @@ func (f *follower) past(ctx context.Context, tail int) ([]LogLine, error) {
 	}
 	var out []LogLine
 	for i := range list.Items {
-		pod := &list.Items[i]
-		if key, _ := instance(pod); key == "" {
-			continue
+		for _, source := range sourcesOf(&list.Items[i]) {
+			lines, err := f.pastOf(ctx, source, tail)
+			if err != nil && ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			// A process that ended between the two questions has no output to give.
+			out = append(out, lines...)
+			slices.SortStableFunc(out, func(a, b LogLine) int { return a.Time.Compare(b.Time) })
+			out = newest(out, tail)
 		}
-		lines, err := f.pastOf(ctx, pod, tail)
-		if err != nil && ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		// A process that ended between the two questions has no output to give.
-		out = append(out, lines...)
-		slices.SortStableFunc(out, func(a, b LogLine) int { return a.Time.Compare(b.Time) })
-		out = newest(out, tail)
 	}
 	return out, nil
 }
 
-// pastOf reads the newest lines of one process. No more of them are held at any time
+// pastOf reads the newest lines of one source. No more of them are held at any time
 // than may be told: a limit of the API's would cut off the newest ones instead.
-func (f *follower) pastOf(ctx context.Context, pod *corev1.Pod, tail int) ([]LogLine, error) {
+func (f *follower) pastOf(ctx context.Context, from source, tail int) ([]LogLine, error) {
 	var lines []LogLine
 	held := 0
 	// At least one, to know where following goes on.
 	wanted := int64(max(tail, 1))
-	err := readLog(ctx, f.pods, pod, &corev1.PodLogOptions{TailLines: &wanted, Timestamps: true}, func(line LogLine) error {
+	err := readLog(ctx, f.pods, from, &corev1.PodLogOptions{TailLines: &wanted, Timestamps: true}, func(line LogLine) error {
 		f.last[line.Process] = line.Time
 		lines = append(lines, line)
 		if held += len(line.Text); held > 2*maxPastBytes {
@@ -148,15 +146,15 @@ func bytesOf(lines []LogLine) int {
 	return size
 }
 
-// readLog tells each line of one process's output.
-func readLog(ctx context.Context, pods typedcorev1.PodInterface, pod *corev1.Pod, opts *corev1.PodLogOptions, each func(LogLine) error) error {
-	opts.Container = pod.Spec.Containers[0].Name
-	stream, err := pods.GetLogs(pod.Name, opts).Stream(ctx)
+// readLog tells each line of one source.
+func readLog(ctx context.Context, pods typedcorev1.PodInterface, from source, opts *corev1.PodLogOptions, each func(LogLine) error) error {
+	opts.Container = from.container
+	stream, err := pods.GetLogs(from.pod, opts).Stream(ctx)
 	if err != nil {
 		return reach(err)
 	}
 	defer stream.Close()
-	line := LogLine{Component: componentOf(pod), Process: processName(pod)}
+	line := LogLine{Component: from.component, Process: from.process}
 	return eachLine(stream, func(text string) error {
 		line.Text = text
 		// The later pieces of an overlong line have no time: theirs is the first one's.
@@ -189,15 +187,41 @@ func eachLine(r io.Reader, each func(string) error) error {
 	}
 }
 
-// instance identifies one run of a pod's container: a restart is another one. It is
-// empty while there is no output to read.
-func instance(pod *corev1.Pod) (key string, running bool) {
-	if len(pod.Status.ContainerStatuses) == 0 {
-		return "", false
+// source is one run of a container whose output can be read: of a process's own container,
+// or of a sidecar of it.
+type source struct {
+	pod, container string
+	component      string
+	// process is what people call it, such as web.x7k2p, or web.x7k2p/proxy for a sidecar.
+	process string
+	// id identifies the run: a restart is another one.
+	id      string
+	running bool
+}
+
+// sourcesOf are what a process writes its output with, once each of them has begun.
+func sourcesOf(pod *corev1.Pod) []source {
+	var all []source
+	for i := range pod.Spec.InitContainers {
+		c := &pod.Spec.InitContainers[i]
+		at := slices.IndexFunc(pod.Status.InitContainerStatuses, func(s corev1.ContainerStatus) bool { return s.Name == c.Name })
+		// Those that end before the process starts are vCluster's.
+		if c.RestartPolicy != nil && at >= 0 {
+			all = appendSource(all, pod, c.Name, "/"+c.Name, &pod.Status.InitContainerStatuses[at])
+		}
 	}
-	c := pod.Status.ContainerStatuses[0]
-	if c.State.Running == nil && c.State.Terminated == nil {
-		return "", false
+	if len(pod.Status.ContainerStatuses) > 0 {
+		all = appendSource(all, pod, pod.Spec.Containers[0].Name, "", &pod.Status.ContainerStatuses[0])
 	}
-	return c.ContainerID, c.State.Running != nil
+	return all
+}
+
+func appendSource(all []source, pod *corev1.Pod, container, suffix string, status *corev1.ContainerStatus) []source {
+	if status.State.Running == nil && status.State.Terminated == nil || status.ContainerID == "" {
+		return all // there is no output to read
+	}
+	return append(all, source{
+		pod: pod.Name, container: container, component: componentOf(pod), process: processName(pod) + suffix,
+		id: status.ContainerID, running: status.State.Running != nil,
+	})
 }

@@ -143,7 +143,11 @@ func (k *kubelets) log(w http.ResponseWriter, r *http.Request) {
 		pod := k.find(r.PathValue("pod"))
 		now, running := "", false
 		if pod != nil {
-			now, running = instance(pod)
+			for _, from := range sourcesOf(pod) {
+				if from.container == r.URL.Query().Get("container") {
+					now, running = from.id, from.running
+				}
+			}
 		}
 		if container == "" {
 			container = now
@@ -196,6 +200,49 @@ func TestThePastIsMergedByTimeAndCutToItsTail(t *testing.T) {
 		got = append(got, line.Process+" "+line.Text)
 	}
 	if diff := cmp.Diff([]string{"db.bbbbb two", "web.aaaaa three"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// beside puts a sidecar that runs, and what vCluster does before it, into the newest process.
+func (k *kubelets) beside(name, container string) {
+	k.change(func() {
+		pod := &k.pods[len(k.pods)-1]
+		pod.Spec.InitContainers = []corev1.Container{{Name: "rewrite-hosts"}, {Name: name, RestartPolicy: new(corev1.ContainerRestartPolicyAlways)}}
+		ended := corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}}
+		running := corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}
+		pod.Status.InitContainerStatuses = []corev1.ContainerStatus{
+			{Name: "rewrite-hosts", ContainerID: "hosts", State: ended}, {Name: name, ContainerID: container, State: running},
+		}
+	})
+}
+
+func TestSidecarsAreHeardUnderTheirOwnNames(t *testing.T) {
+	k, clientset := newKubelets(t)
+	k.run("web-1-aaaaa", "web", "c1", true)
+	k.beside("proxy", "c2")
+	k.say("hosts", 0, "nobody asked for this")
+	k.say("c2", 1, "ready")
+	k.say("c1", 2, "hello")
+	f := newFollower(clientset.CoreV1().Pods("shop"), logSelector("shop", "web"))
+	lines, err := f.past(t.Context(), 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	k.say("c2", 3, "stopping")
+	_ = f.follow(ctx, func(line LogLine) error {
+		lines = append(lines, line)
+		cancel()
+		return nil
+	})
+	var got []string
+	for _, line := range lines {
+		got = append(got, line.Component+" "+line.Process+" "+line.Text)
+	}
+	want := []string{"web web.aaaaa/proxy ready", "web web.aaaaa hello", "web web.aaaaa/proxy stopping"}
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
 }

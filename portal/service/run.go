@@ -150,6 +150,9 @@ func runPod(app string, in Run, template *corev1.PodTemplateSpec, terminal bool)
 	container.Ports, container.Lifecycle = nil, nil
 	container.LivenessProbe, container.ReadinessProbe, container.StartupProbe = nil, nil, nil
 	container.Stdin, container.StdinOnce, container.TTY = terminal, terminal, terminal
+	if in.OCUs == 0 && len(spec.InitContainers) > 0 {
+		in.OCUs = ocusOf(spec) // sidecars stay behind, and what they take is the run's
+	}
 	resize(&container.Resources, in.OCUs)
 	spec.Volumes, container.VolumeMounts = scratchVolumes(spec.Volumes, container.VolumeMounts)
 	deadline := int64(runDeadline.Seconds())

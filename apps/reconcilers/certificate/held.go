@@ -33,7 +33,8 @@ func (p *pair) validAt(now time.Time) bool {
 }
 
 // held reads the Secret that the edge reads. One that cannot be the host's, whenever it may
-// be valid, is as good as none.
+// be valid, or that was left by an earlier Certificate of the name, whose tenant may have
+// been another, is as good as none.
 func (r *Reconciler) held(ctx context.Context, certificate *v1alpha1.Certificate) (*pair, error) {
 	secret := &corev1.Secret{}
 	err := r.Reader.Get(ctx, client.ObjectKeyFromObject(certificate), secret)
@@ -42,6 +43,9 @@ func (r *Reconciler) held(ctx context.Context, certificate *v1alpha1.Certificate
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the certificate's Secret: %w", err)
+	}
+	if !metav1.IsControlledBy(secret, certificate) {
+		return nil, nil
 	}
 	certPEM, keyPEM := secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey]
 	facts, err := apps.ReadCertificate(certPEM)

@@ -181,10 +181,11 @@ func (r *Reconciler) patchStatus(ctx context.Context, certificate *v1alpha1.Cert
 	if equality.Semantic.DeepEqual(before.Status, certificate.Status) {
 		return nil
 	}
-	if err := r.Client.Status().Patch(ctx, certificate, client.MergeFrom(before)); err != nil {
+	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	if err := r.Client.Status().Patch(ctx, certificate, patch); err != nil {
 		// Whether it was carried out is not known; the next change must start from what is.
 		now := &v1alpha1.Certificate{}
-		if r.Reader.Get(ctx, client.ObjectKeyFromObject(before), now) != nil {
+		if r.Reader.Get(ctx, client.ObjectKeyFromObject(before), now) != nil || now.UID != before.UID {
 			now = before
 		}
 		*certificate = *now

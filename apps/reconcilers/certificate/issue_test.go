@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -247,6 +248,46 @@ func TestACertificateThatIsWantedNoMoreIsNotKept(t *testing.T) {
 	if err := w.client.Get(t.Context(), key(host), secret); err == nil {
 		t.Error("a key lies about that nobody wants")
 	}
+}
+
+// TestAPairOfAnEarlierCertificateIsNotTakenOver: the API server collects what a Certificate
+// left at some later time, and the next one of the name may be another tenant's.
+func TestAPairOfAnEarlierCertificateIsNotTakenOver(t *testing.T) {
+	w := newWorld(t)
+	host := w.host()
+	w.want(host, "")
+	w.reconcile(host)
+	before := w.served(host)
+	if err := w.client.Delete(t.Context(), w.certificate(host)); err != nil {
+		t.Fatal(err)
+	}
+	w.want(host, "")
+	w.reconcile(host)
+	w.wantIssued(host, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
+	if after := w.served(host); bytes.Equal(before.Key, after.Key) {
+		t.Error("the key of the one before is served")
+	}
+}
+
+func TestWhatAnOrderFoundIsNotWrittenIntoALaterCertificate(t *testing.T) {
+	w := newWorld(t)
+	host := w.host()
+	w.want(host, "")
+	w.start(&unwanted{w.orders, func() {
+		if err := w.client.Delete(t.Context(), w.certificate(host)); err != nil {
+			t.Error(err)
+		}
+		w.want(host, "")
+	}})
+	if _, err := w.r.Reconcile(t.Context(), ctrl.Request{NamespacedName: key(host)}); err == nil {
+		t.Error("it is not looked at again")
+	}
+	if diff := cmp.Diff(v1alpha1.CertificateStatus{}, w.certificate(host).Status); diff != "" {
+		t.Error(diff)
+	}
+	w.start(w.orders)
+	w.reconcile(host)
+	w.served(host)
 }
 
 // unwanted loses the Certificate while the order runs.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -77,17 +78,37 @@ func issued(certificate *v1alpha1.Certificate) *metav1.Condition {
 }
 
 // removeCertificate removes the host's certificate if it is the tenant's, and says nil
-// only when it is gone.
+// only when it and its key are gone.
 func (r *Reconciler) removeCertificate(ctx context.Context, domain *v1alpha1.Domain, tenant string) error {
 	found := &v1alpha1.Certificate{}
 	key := client.ObjectKey{Namespace: v1alpha1.CertificateNamespace, Name: v1alpha1.DomainName(domain.Spec.Host)}
-	if err := r.Reader.Get(ctx, key, found); err != nil {
-		return client.IgnoreNotFound(err)
-	}
-	if found.Spec.Tenant != tenant {
+	err := r.Reader.Get(ctx, key, found)
+	switch {
+	case apierrors.IsNotFound(err):
+		return r.removePair(ctx, key, tenant)
+	case err != nil:
+		return fmt.Errorf("reading the certificate: %w", err)
+	case found.Spec.Tenant != tenant:
 		return nil
 	}
 	return r.deleteCertificate(ctx, found)
+}
+
+// removePair removes the Secret that a certificate of the tenant's left behind. The API
+// server collects it at some later time, when the host may be another tenant's.
+func (r *Reconciler) removePair(ctx context.Context, key client.ObjectKey, tenant string) error {
+	left := &corev1.Secret{}
+	if err := r.Reader.Get(ctx, key, left); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	if left.Labels[v1alpha1.LabelTenant] != tenant {
+		return nil
+	}
+	err := r.Client.Delete(ctx, left, client.Preconditions{UID: &left.UID})
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("deleting the certificate's Secret: %w", err)
+	}
+	return nil
 }
 
 func (r *Reconciler) deleteCertificate(ctx context.Context, found *v1alpha1.Certificate) error {

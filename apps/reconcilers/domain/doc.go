@@ -9,8 +9,8 @@
 //   - a token is written down before it is looked for, and is never another object's;
 //   - a claim is made only right after the proof was seen, by compare-and-swap on the one
 //     DomainClaim of the registrable name;
-//   - a claim is given back after the host's certificate is gone, so a host never comes to
-//     another tenant together with a key of the one before;
+//   - a claim is given back after the host's certificate and its Secret are gone, so a host
+//     never comes to another tenant together with a key of the one before;
 //   - an error that says nothing about the host takes no condition back: an API server that
 //     stumbles ends nobody's service.
 //

@@ -32,17 +32,22 @@ func (r *Reconciler) proof(ctx context.Context, domain *v1alpha1.Domain, seen *s
 	}
 	found := r.Proof.Look(ctx, domain.Spec.Host, domain.Status.Token)
 	seen.looked, seen.proven, seen.found = true, found.Proven, found.Message
-	domain.Status.CheckedAt = seen.now.DeepCopy()
-	if found.Proven {
-		domain.Status.ProvenAt = seen.now.DeepCopy()
+	status := &domain.Status
+	status.CheckedAt = seen.now.DeepCopy()
+	switch {
+	case found.Proven:
+		status.ProvenAt, status.MissingAt = seen.now.DeepCopy(), nil
+	case status.ProvenAt != nil && status.MissingAt == nil:
+		status.MissingAt = seen.now.DeepCopy()
 	}
 	r.metrics.looked(found.Proven)
 }
 
-// due says whether to look now: somebody asked, the time has come, or the host has become
-// free for a domain that was refused it. A claim needs a proof of this moment.
+// due says whether to look now: the time has come, the clock was set back behind the last
+// look, or the host has become free for a domain that was refused it. A claim needs a proof
+// of this moment.
 func due(domain *v1alpha1.Domain, seen *sight) bool {
-	if _, asked := domain.Annotations[apps.AnnotationCheckDomain]; asked {
+	if last := domain.Status.CheckedAt; last != nil && seen.now.Before(last) {
 		return true
 	}
 	freed := !seen.held && seen.refused == nil && apps.ProofOf(&domain.Status) == apps.ProofSeen

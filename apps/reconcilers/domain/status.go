@@ -104,7 +104,7 @@ func (s *sight) writeOwned(domain *v1alpha1.Domain) {
 		s.unproven(domain, metav1.ConditionFalse, v1alpha1.ReasonProofLost, "The proof is gone.")
 	case proof == apps.ProofMissing:
 		s.unproven(domain, metav1.ConditionTrue, v1alpha1.ReasonProofLost,
-			fmt.Sprintf("The proof was last seen on %s; without it the host is served until %s.", lastSeen(), day(domain.Status.ProvenAt.Add(apps.ProofGrace))))
+			fmt.Sprintf("The proof was last seen on %s; without it the host is served until %s.", lastSeen(), day(apps.ProofEnds(&domain.Status))))
 	default:
 		yes(domain, condition, v1alpha1.ReasonSucceeded, "The proof is there, and the host is yours.")
 	}

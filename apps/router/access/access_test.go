@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -57,9 +58,9 @@ func TestAnAppsNewestLines(t *testing.T) {
 	t.Parallel()
 	l := newLog(t)
 	for n := range LinesPerApp + 3 {
-		l.write(request("shop", n))
+		l.take(encode(request("shop", n)))
 	}
-	l.write(request("other", 0))
+	l.take(encode(request("other", 0)))
 	last := fmt.Sprint("/", LinesPerApp+2)
 	if got := paths(t, ask(t, l, "tenant=acme&app=shop").Body); len(got) != LinesPerApp || got[0] != "/3" || got[len(got)-1] != last {
 		t.Errorf("%d lines from %v", len(got), got[0])
@@ -86,9 +87,9 @@ func TestALoudAppCostsAQuietOneNothing(t *testing.T) {
 	t.Parallel()
 	l := newLog(t)
 	l.limit = 20 << 10
-	l.write(request("quiet", 1))
+	l.take(encode(request("quiet", 1)))
 	for n := range LinesPerApp {
-		l.write(request("loud", n))
+		l.take(encode(request("loud", n)))
 	}
 	if l.size > l.limit {
 		t.Errorf("%d bytes are kept, more than %d", l.size, l.limit)
@@ -107,10 +108,11 @@ func TestALineIsBounded(t *testing.T) {
 	var out bytes.Buffer
 	l := newLog(t)
 	l.out = &out
-	l.write(Line{
+	l.take(encode(Line{
 		Tenant: "acme", App: "shop", Method: strings.Repeat("M", 9000),
 		Path: "/" + strings.Repeat("é", 9000), UserAgent: strings.Repeat("\"", 9000),
-	})
+	}))
+	l.flush()
 	var line Line
 	if err := json.Unmarshal(out.Bytes(), &line); err != nil || bytes.Count(out.Bytes(), []byte("\n")) != 1 {
 		t.Fatalf("%v: %s", err, &out)
@@ -141,7 +143,7 @@ func TestNotingNeverWaits(t *testing.T) {
 func TestLinesAreFollowed(t *testing.T) {
 	t.Parallel()
 	l := newLog(t)
-	l.write(request("shop", 1))
+	l.take(encode(request("shop", 1)))
 	server := httptest.NewServer(l)
 	defer server.Close()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -161,8 +163,8 @@ func TestLinesAreFollowed(t *testing.T) {
 		if err != nil || !strings.Contains(line, fmt.Sprintf(`"path":"/%d"`, n)) {
 			t.Fatalf("the %dth line is %q, %v", n, line, err)
 		}
-		l.write(request("other", n))
-		l.write(request("shop", n+1))
+		l.take(encode(request("other", n)))
+		l.take(encode(request("shop", n+1)))
 	}
 }
 
@@ -171,7 +173,7 @@ func TestAReaderThatFallsBehindHoldsUpNobody(t *testing.T) {
 	l := newLog(t)
 	_, more, end := l.since(key{"acme", "shop"}, time.Time{}, true)
 	for n := range followed + 5 {
-		l.write(request("shop", n))
+		l.take(encode(request("shop", n)))
 	}
 	if got := l.dropped.Load(); len(more) != followed || got != 5 {
 		t.Errorf("%d lines wait and %d were dropped", len(more), got)
@@ -183,4 +185,53 @@ func TestAReaderThatFallsBehindHoldsUpNobody(t *testing.T) {
 	if len(l.apps) != 0 || l.size != 0 {
 		t.Errorf("%d apps and %d bytes are left", len(l.apps), l.size)
 	}
+}
+
+// writes are what is written, each for itself.
+type writes chan []byte
+
+func (w writes) Write(p []byte) (int, error) {
+	w <- bytes.Clone(p)
+	return len(p), nil
+}
+
+func TestLinesAreWrittenTogetherAndSoon(t *testing.T) {
+	t.Parallel()
+	l := newLog(t)
+	out := make(writes, 100)
+	l.out = out
+	const lines = 500
+	for n := range lines {
+		l.Note(request("shop", n))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go l.Run(ctx)
+	count, times := 0, 0
+	for ; count < lines; times++ { // by itself, not at the end
+		count += bytes.Count(<-out, []byte("\n"))
+	}
+	if times > 10 {
+		t.Errorf("%d lines took %d writes", lines, times)
+	}
+}
+
+func TestLinesThatWaitKeepNothingOfTheirRequests(t *testing.T) {
+	l := newLog(t) // and nobody writes
+	held := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	const requests, size = 500, 64 << 10
+	before := held()
+	for range requests {
+		first := "GET /short?" + strings.Repeat("q", size) + " HTTP/1.1"
+		l.Note(Line{Method: first[:3], Path: first[4:10], Protocol: first[len(first)-8:]})
+	}
+	if after := held(); after > before+requests*size/2 {
+		t.Errorf("%d lines hold %d bytes", requests, after-before)
+	}
+	runtime.KeepAlive(l)
 }

@@ -27,7 +27,7 @@ type Line struct {
 	// Bytes of the answer's body, or what went to the client over an upgraded connection.
 	Bytes int64 `json:"bytes"`
 	// Milliseconds until the answer had been written, and those of them that went into
-	// getting a connection to the app.
+	// making a connection to the app.
 	DurationMS float64 `json:"durationMs"`
 	ConnectMS  float64 `json:"connectMs"`
 	RequestID  string  `json:"requestId"`
@@ -37,18 +37,19 @@ type Line struct {
 	UserAgent string `json:"userAgent,omitempty"`
 }
 
-// shorten bounds what a client chooses the length of.
-func (l *Line) shorten() {
+// Shorten bounds what a client chooses the length of, and copies it: whoever keeps a line
+// must not keep the whole request alive.
+func (l *Line) Shorten() {
 	l.Path = cut(l.Path, maxPath)
 	l.UserAgent = cut(l.UserAgent, maxUserAgent)
 	l.Method = cut(l.Method, maxUserAgent)
+	l.Protocol = cut(l.Protocol, maxUserAgent)
 }
 
-// cut shortens a text without halving a letter. The rest is copied: it must not keep the
-// whole alive.
+// cut shortens a text without halving a letter.
 func cut(s string, limit int) string {
 	if len(s) <= limit {
-		return s
+		return strings.Clone(s)
 	}
 	for limit > 0 && !utf8.RuneStart(s[limit]) {
 		limit--

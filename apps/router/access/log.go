@@ -7,12 +7,20 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
 
 // queued is how many lines may wait to be written.
 const queued = 8192
+
+// Lines are written together: a system call for each would cost more than all the rest of
+// noting it. None waits longer than writeAfter.
+const (
+	writeAfter = 100 * time.Millisecond
+	writeBytes = 32 << 10
+)
 
 // Limits of what is kept in memory.
 const (
@@ -24,9 +32,13 @@ const (
 // Log notes requests.
 type Log struct {
 	out     io.Writer
-	queue   chan Line
+	queue   chan entry
 	dropped atomic.Int64
 	lines   prometheus.Counter
+
+	// pending are encoded lines for out, and unwritten is how many.
+	pending   []byte
+	unwritten int64
 
 	mu   sync.Mutex
 	apps map[key]*app
@@ -38,10 +50,18 @@ type Log struct {
 // key is an app.
 type key struct{ tenant, app string }
 
+// entry is an encoded line. It is made by whoever notes it: what waits in the queue holds
+// nothing of a request, whose path alone may be 64 KiB long.
+type entry struct {
+	key key
+	at  time.Time
+	raw []byte
+}
+
 // New is a log that writes lines to out, if that is not nil, once Run runs.
 func New(out io.Writer, registry prometheus.Registerer) (*Log, error) {
 	l := &Log{
-		out: out, queue: make(chan Line, queued), apps: make(map[key]*app), limit: Megabytes << 20,
+		out: out, queue: make(chan entry, queued), apps: make(map[key]*app), limit: Megabytes << 20,
 		lines: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "berth_router_access_lines_total", Help: "Lines of the access log that were kept.",
 		}),
@@ -59,24 +79,38 @@ func (l *Log) Note(line Line) {
 		return
 	}
 	select {
-	case l.queue <- line:
+	case l.queue <- encode(line):
 	default:
 		l.dropped.Add(1)
 	}
 }
 
+func encode(line Line) entry {
+	line.Shorten()
+	raw, _ := json.Marshal(line) // no field of a line can fail
+	return entry{key: key{line.Tenant, line.App}, at: line.Time, raw: append(raw, '\n')}
+}
+
 // Run writes lines until ctx ends, and then those that wait.
 func (l *Log) Run(ctx context.Context) {
+	var soon <-chan time.Time
 	for {
 		select {
-		case line := <-l.queue:
-			l.write(line)
+		case one := <-l.queue:
+			l.take(one)
+			if soon == nil {
+				soon = time.After(writeAfter)
+			}
+		case <-soon:
+			l.flush()
+			soon = nil
 		case <-ctx.Done():
 			for {
 				select {
-				case line := <-l.queue:
-					l.write(line)
+				case one := <-l.queue:
+					l.take(one)
 				default:
+					l.flush()
 					return
 				}
 			}
@@ -84,21 +118,29 @@ func (l *Log) Run(ctx context.Context) {
 	}
 }
 
-func (l *Log) write(line Line) {
-	line.shorten()
-	raw, err := json.Marshal(line)
-	if err != nil { // no field of a line can fail
-		l.dropped.Add(1)
-		return
-	}
-	raw = append(raw, '\n')
-	if l.out != nil {
-		if _, err := l.out.Write(raw); err != nil {
-			l.dropped.Add(1)
-		}
-	}
-	if line.App != "" { // a redirect is no app's, and nobody could ask for it
-		l.keep(line, raw)
+// take keeps a line and has it written soon.
+func (l *Log) take(one entry) {
+	if one.key.app != "" { // a redirect is no app's, and nobody could ask for it
+		l.keep(one)
 	}
 	l.lines.Inc()
+	if l.out == nil {
+		return
+	}
+	l.pending = append(l.pending, one.raw...)
+	l.unwritten++
+	if len(l.pending) >= writeBytes {
+		l.flush()
+	}
+}
+
+// flush writes what is pending.
+func (l *Log) flush() {
+	if l.unwritten == 0 {
+		return
+	}
+	if _, err := l.out.Write(l.pending); err != nil {
+		l.dropped.Add(l.unwritten)
+	}
+	l.pending, l.unwritten = l.pending[:0], 0
 }

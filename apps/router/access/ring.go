@@ -22,13 +22,13 @@ type kept struct {
 }
 
 // keep adds a line to its app's and makes room for it.
-func (l *Log) keep(line Line, raw []byte) {
+func (l *Log) keep(one entry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	a := l.of(key{line.Tenant, line.App})
-	a.lines = append(a.lines, kept{at: line.Time, raw: raw})
-	a.size += len(raw)
-	l.size += len(raw)
+	a := l.of(one.key)
+	a.lines = append(a.lines, kept{at: one.at, raw: one.raw})
+	a.size += len(one.raw)
+	l.size += len(one.raw)
 	if len(a.lines) > LinesPerApp {
 		l.shed(a, len(a.lines)-LinesPerApp)
 	}
@@ -37,7 +37,7 @@ func (l *Log) keep(line Line, raw []byte) {
 	}
 	for _, reader := range a.readers {
 		select {
-		case reader <- raw:
+		case reader <- one.raw:
 		default:
 			l.dropped.Add(1)
 		}

@@ -114,7 +114,7 @@ func (t *Table) Replace(sources Sources) *Snapshot {
 		}
 	}
 	b.domains(sources.Domains, sources.DomainClaims)
-	b.snapshot.pairs, t.parsed = newPairs(sources.Secrets, t.parsed)
+	b.snapshot.pairs, t.parsed = newPairs(sources.Secrets, sources.Certificates, t.parsed)
 	t.endpoints, t.clusters = b.endpoints, b.roots
 	t.current.Store(b.snapshot)
 	return b.snapshot

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/berth-dev/berth/api/v1alpha1"
 )
@@ -25,14 +27,24 @@ type pair struct {
 	certificate *tls.Certificate
 }
 
-// newPairs reads the Secrets, each once for as long as it stays the same.
-func newPairs(secrets []corev1.Secret, old map[string]*pair) (pairs, map[string]*pair) {
+// newPairs reads the Secrets, each once for as long as it stays the same. What is left of a
+// certificate that is gone counts no more: the host may be another tenant's by now.
+func newPairs(secrets []corev1.Secret, certificates []v1alpha1.Certificate, old map[string]*pair) (pairs, map[string]*pair) {
 	found := pairs{exact: make(map[string]*pair, len(secrets)), wildcard: make(map[string]*pair)}
 	parsed := make(map[string]*pair, len(secrets))
+	wanted := make(map[types.UID]struct{}, len(certificates))
+	for i := range certificates {
+		wanted[certificates[i].UID] = struct{}{}
+	}
 	for i := range secrets {
 		secret := &secrets[i]
 		if secret.Namespace != v1alpha1.CertificateNamespace {
 			continue
+		}
+		if owner := metav1.GetControllerOfNoCopy(secret); owner != nil {
+			if _, is := wanted[owner.UID]; !is {
+				continue
+			}
 		}
 		exact := strings.TrimPrefix(secret.Name, v1alpha1.DomainName(""))
 		base := strings.TrimPrefix(secret.Name, v1alpha1.DomainName("*."))

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/berth-dev/berth/api/v1alpha1"
 	"github.com/berth-dev/berth/apps/router/table"
@@ -77,6 +78,29 @@ func TestAPairIsReadOncePerVersion(t *testing.T) {
 	tbl.Replace(table.Sources{})
 	if tbl.Certificate(own, tabletest.Epoch) != nil {
 		t.Error("a pair that is gone is still used")
+	}
+}
+
+func TestAPairThatACertificateLeftBehindIsNotShown(t *testing.T) {
+	t.Parallel()
+	pair, certificate := tabletest.Pair(own, tabletest.Epoch.AddDate(1, 0, 0), own), tabletest.Challenge(own, "", "")
+	certificate.UID = "certificate"
+	pair.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(&certificate, v1alpha1.GroupVersion.WithKind("Certificate"))}
+	later := *certificate.DeepCopy()
+	later.UID = "a later one"
+	tbl := newTable()
+	for name, test := range map[string]struct {
+		certificates []v1alpha1.Certificate
+		shown        bool
+	}{
+		"its certificate is there":     {[]v1alpha1.Certificate{certificate}, true},
+		"its certificate is gone":      {nil, false},
+		"another of the name is there": {[]v1alpha1.Certificate{later}, false},
+	} {
+		tbl.Replace(table.Sources{Secrets: []corev1.Secret{pair}, Certificates: test.certificates})
+		if got := tbl.Certificate(own, tabletest.Epoch) != nil; got != test.shown {
+			t.Errorf("%s: shown %t", name, got)
+		}
 	}
 }
 

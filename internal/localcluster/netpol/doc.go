@@ -1,6 +1,7 @@
-// Package netpol enforces NetworkPolicy (networking.k8s.io/v1) on the embedded
-// node with nftables, and security groups for the pods of a pool like Fargate. It owns the table "inet berth-netpol" of the node's network
-// namespace and nothing else: no other table, no route, no sysctl.
+// Package netpol enforces NetworkPolicy (networking.k8s.io/v1) on the embedded node with
+// nftables, and security groups for the pods of a pool like Fargate. It owns the table
+// "inet berth-netpol" of the node's network namespace and nothing else: no other table, no
+// route, no sysctl.
 //
 // It is made for a node whose pods hang on point-to-point veth pairs with one host
 // route each (the CNI plug-in ptp): every packet of a pod then passes the node's IP

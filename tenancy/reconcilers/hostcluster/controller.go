@@ -83,6 +83,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	}
 	if host.DeletionTimestamp != nil && err == nil && stock.all == 0 {
 		r.pulses.forget(host.UID)
+		ungauge(host.Name)
 		return ctrl.Result{}, r.letGo(ctx, host)
 	}
 	result, err := kit.Next(err)

@@ -28,6 +28,13 @@ var up = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 
 func init() { metrics.Registry.MustRegister(members, ocus, up) }
 
+// ungauge forgets a host that is no more: it would be said to answer for ever.
+func ungauge(host string) {
+	for _, vec := range []*prometheus.GaugeVec{members, ocus, up} {
+		vec.DeletePartialMatch(prometheus.Labels{"host": host})
+	}
+}
+
 func gauge(host *v1alpha1.HostCluster) {
 	members.WithLabelValues(host.Name, "available").Set(float64(host.Status.Available))
 	members.WithLabelValues(host.Name, "starting").Set(float64(host.Status.Starting))
