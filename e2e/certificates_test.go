@@ -25,8 +25,10 @@ import (
 const (
 	// certDomain is the domain of TestCertificates' tenant.
 	certDomain = "e2e-cert.localhost"
-	// certLife is how long the authority's certificates are valid: Berth renews at two thirds.
+	// certLife is how long the authority's certificates are valid at first: Berth renews at two
+	// thirds. After it was away they are valid for longLife.
 	certLife = 90 * time.Second
+	longLife = 90 * 24 * time.Hour
 	// manyHosts is how many hosts with a certificate each are asked for at once.
 	manyHosts = 500
 )
@@ -73,7 +75,7 @@ func TestCertificates(t *testing.T) {
 			t.Errorf("domains:info does not say what is wrong:\n%s", info)
 		}
 	})
-	a.start(t)
+	a.start(t, longLife)
 	start := time.Now()
 	a.issued(t, host, 6*time.Minute, second.SerialNumber.String())
 	t.Logf("issued again %s after the authority was back", time.Since(start).Round(time.Second))
@@ -141,7 +143,9 @@ func manyCertificates(t *testing.T, a *authority) {
 // Berth orders from it.
 type authority struct {
 	dir, binaries, address, zone string
-	server                       *exec.Cmd
+	// cert and key are files: what it speaks ACME with.
+	cert, key string
+	server    *exec.Cmd
 	// name is in the issuer of all it signs.
 	name string
 }
@@ -156,26 +160,14 @@ func startAuthority(t *testing.T) *authority {
 	node := berth.nodeAddress(t)
 	// Port 443 of the node is nobody's and one that Berth may speak to outside.
 	a := &authority{dir: t.TempDir(), binaries: binaries, address: node, zone: node + ":5354", name: "Pebble"}
-	cert, key := selfSigned(t, a.dir, "tls", x509.Certificate{
+	a.cert, a.key = selfSigned(t, a.dir, "tls", x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"}, IPAddresses: []net.IP{net.ParseIP(node)},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
 		IsCA: true, BasicConstraintsValid: true, // it is its own root
 	})
-	config := map[string]any{"pebble": map[string]any{
-		"listenAddress": node + ":443", "managementListenAddress": node + ":15000", "httpPort": 80, "tlsPort": 443,
-		"certificate": cert, "privateKey": key, "retryAfter": map[string]int{"authz": 1, "order": 1},
-		"profiles": map[string]any{"default": map[string]any{"description": "short", "validityPeriod": int(certLife.Seconds())}},
-	}}
-	text, err := json.Marshal(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(a.dir, "config.json"), text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	a.start(t)
+	a.start(t, certLife)
 	t.Cleanup(func() { a.stop(t) })
-	roots, err := os.ReadFile(cert)
+	roots, err := os.ReadFile(a.cert)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,8 +185,20 @@ func startAuthority(t *testing.T) *authority {
 	return a
 }
 
-func (a *authority) start(t *testing.T) {
+// start starts it with certificates that are valid for so long. It knows nothing of before.
+func (a *authority) start(t *testing.T, life time.Duration) {
 	t.Helper()
+	config, err := json.Marshal(map[string]any{"pebble": map[string]any{
+		"listenAddress": a.address + ":443", "managementListenAddress": a.address + ":15000", "httpPort": 80, "tlsPort": 443,
+		"certificate": a.cert, "privateKey": a.key, "retryAfter": map[string]int{"authz": 1, "order": 1},
+		"profiles": map[string]any{"default": map[string]any{"description": "of the scenario", "validityPeriod": int(life.Seconds())}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(a.dir, "config.json"), config, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	a.server = onNode(berth.nodePID(t), filepath.Join(a.binaries, "pebble"),
 		"-config", filepath.Join(a.dir, "config.json"), "-dnsserver", a.zone)
 	a.server.Env = append(os.Environ(), "PEBBLE_VA_NOSLEEP=1")

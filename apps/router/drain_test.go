@@ -174,15 +174,7 @@ func TestAShutdownTellsWebSocketsToGoAwayAndLetsThemEnd(t *testing.T) {
 func TestAShutdownCutsStreamsThatDoNotGo(t *testing.T) {
 	e := start(t, "")
 	e.expectsCut = true
-	e.serve("web", shop, app(t, func(w http.ResponseWriter, _ *http.Request) {
-		conn, buffer, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			return
-		}
-		defer func() { _ = conn.Close() }()
-		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
-		_, _ = io.Copy(conn, buffer)
-	}))
+	e.serve("web", shop, app(t, changes("echo", func(conn io.ReadWriteCloser, from io.Reader) { _, _ = io.Copy(conn, from) })))
 	conn := e.raw(t)
 	_, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: "+shop+"\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
 	must(t, err)

@@ -13,45 +13,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gorilla/websocket"
-
 	"github.com/berth-dev/berth/api/v1alpha1"
 )
 
 func TestWebSocketsPass(t *testing.T) {
 	e := start(t, "")
-	upgrader := websocket.Upgrader{CheckOrigin: func(*http.Request) bool { return true }}
-	e.serve("web", shop, app(t, func(w http.ResponseWriter, r *http.Request) {
-		conn, err := upgrader.Upgrade(w, r, nil)
-		if err != nil {
-			return
-		}
-		defer func() { _ = conn.Close() }()
-		for {
-			kind, message, err := conn.ReadMessage()
-			if err != nil || conn.WriteMessage(kind, append([]byte("echo "), message...)) != nil {
-				return
-			}
-		}
-	}))
-	dialer := websocket.Dialer{
-		NetDialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, network, e.HTTPSAddr().String())
-		},
-		TLSClientConfig: &tls.Config{RootCAs: e.ca.pool(), MinVersion: tls.VersionTLS12},
-	}
-	conn, res, err := dialer.DialContext(t.Context(), "wss://"+shop+"/chat", nil)
-	must(t, err)
-	defer func() { _ = conn.Close() }()
-	_ = res.Body.Close()
+	e.serve("web", shop, app(t, echo(t, make(chan error, 1))))
+	conn := e.webSocket(t)
 	for i := range 3 {
-		text := fmt.Sprint("message ", i)
-		must(t, conn.WriteMessage(websocket.TextMessage, []byte(text)))
-		_, got, err := conn.ReadMessage()
-		must(t, err)
-		if string(got) != "echo "+text {
-			t.Errorf("got %q", got)
-		}
+		must(t, ask(conn, fmt.Sprint("message ", i)))
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/gorilla/websocket"
@@ -62,6 +64,20 @@ func TestAnUpgradedConnectionCarriesEveryByteInOrder(t *testing.T) {
 	must(t, <-written)
 	if !bytes.Equal(got, sent) {
 		t.Errorf("%d bytes came back of %d, or others", len(got), len(sent))
+	}
+}
+
+func TestAnOpenWebSocketHoldsNothingOfItsRequest(t *testing.T) {
+	e := start(t, "")
+	e.serve("web", shop, app(t, echo(t, make(chan error, 1))))
+	must(t, ask(e.webSocket(t), "hello")) // it works once the handlers have returned
+	all := make([]byte, 4<<20)
+	stacks := string(all[:runtime.Stack(all, true)])
+	if !strings.Contains(stacks, "router.join") {
+		t.Error("nobody carries its bytes")
+	}
+	if strings.Contains(stacks, "reverseproxy.(*Handler).ServeHTTP") {
+		t.Error("a handler waits for its end")
 	}
 }
 

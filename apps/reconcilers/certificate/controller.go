@@ -24,8 +24,9 @@ import (
 )
 
 const (
-	// workers bounds how many orders are open at once.
-	workers = 4
+	// workers bounds how many orders are open at once. An order mostly waits: for the edge to
+	// learn the answer, and for the authority to look.
+	workers = 16
 	// lookAgain is how often each certificate is looked at without a reason: timers do not
 	// see a clock that jumps.
 	lookAgain = time.Hour
