@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"github.com/berth-dev/berth/api/v1alpha1"
+	"github.com/berth-dev/berth/apps/reconcilers/internal/keyed"
 	"github.com/berth-dev/berth/apps/reconcilers/internal/place"
 	"github.com/berth-dev/berth/internal/steps"
 	"github.com/berth-dev/berth/tenancy"
@@ -48,7 +49,7 @@ type Options struct {
 // Reconciler of Apps.
 type Reconciler struct {
 	Options
-	grants keyed
+	grants keyed.Locks
 }
 
 // New makes a Reconciler.
@@ -86,7 +87,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		}
 	}
 	// What is granted to one app depends on what its siblings have: they take turns.
-	defer r.grants.lock(app.Namespace)()
+	defer r.grants.Lock(app.Namespace)()
 	return result(r.reconcile(ctx, app))
 }
 

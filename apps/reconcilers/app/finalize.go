@@ -93,7 +93,7 @@ func lenOf(list client.ObjectList) int {
 
 // returnUsage takes what the app was granted off the tenant's account.
 func (r *Reconciler) returnUsage(ctx context.Context, app *v1alpha1.App) error {
-	defer r.grants.lock(app.Namespace)()
+	defer r.grants.Lock(app.Namespace)()
 	tenant, err := place.Tenant(ctx, r.Reader, app.Namespace)
 	if err != nil {
 		return ignorePolicy(err)

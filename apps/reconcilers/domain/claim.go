@@ -58,6 +58,7 @@ func (r *Reconciler) claim(ctx context.Context, domain *v1alpha1.Domain, seen *s
 // take writes the domain into the claim. Of two that try at the same moment the API
 // server lets one through; the other looks again.
 func (r *Reconciler) take(ctx context.Context, domain *v1alpha1.Domain, seen *sight) error {
+	defer r.claims.Lock(seen.registrable)()
 	claim := &v1alpha1.DomainClaim{}
 	err := r.Reader.Get(ctx, client.ObjectKey{Name: seen.registrable}, claim)
 	missing := apierrors.IsNotFound(err)
@@ -96,6 +97,7 @@ func (r *Reconciler) letGo(ctx context.Context, domain *v1alpha1.Domain, tenant,
 	if err := r.removeCertificate(ctx, domain, tenant); err != nil {
 		return err
 	}
+	defer r.claims.Lock(registrable)()
 	claim := &v1alpha1.DomainClaim{}
 	if err := r.Reader.Get(ctx, client.ObjectKey{Name: registrable}, claim); err != nil {
 		return client.IgnoreNotFound(err)

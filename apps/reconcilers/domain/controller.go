@@ -14,7 +14,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
-	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
@@ -22,6 +21,7 @@ import (
 	"github.com/berth-dev/berth/api/v1alpha1"
 	"github.com/berth-dev/berth/apps"
 	"github.com/berth-dev/berth/apps/proof"
+	"github.com/berth-dev/berth/apps/reconcilers/internal/keyed"
 	"github.com/berth-dev/berth/apps/reconcilers/internal/place"
 	"github.com/berth-dev/berth/internal/steps"
 	"github.com/berth-dev/berth/tenancy"
@@ -59,6 +59,8 @@ type Options struct {
 type Reconciler struct {
 	Options
 	metrics *collectors
+	// claims spares the workers that change one claim most of their conflicts.
+	claims keyed.Locks
 }
 
 // New makes a Reconciler.
@@ -77,7 +79,7 @@ func (r *Reconciler) Register(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.App{}, handler.EnqueueRequestsFromMapFunc(r.domainsOfApp), builder.WithPredicates(released)).
 		Watches(&v1alpha1.Route{}, handler.EnqueueRequestsFromMapFunc(r.domainsOfRoute), spec).
 		Watches(&v1alpha1.Certificate{}, handler.EnqueueRequestsFromMapFunc(domainOfCertificate), builder.WithPredicates(predicate.ResourceVersionChangedPredicate{})).
-		Watches(&v1alpha1.DomainClaim{}, handler.EnqueueRequestsFromMapFunc(r.domainsOfClaim), spec).
+		Watches(&v1alpha1.DomainClaim{}, r.claimEvents()).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
 		Complete(r)
 }
@@ -166,54 +168,6 @@ func (r *Reconciler) now() metav1.Time { return metav1.NewTime(r.Clock.Now().Tru
 func result(err error) (ctrl.Result, error) {
 	judged := steps.Judge(err)
 	return ctrl.Result{RequeueAfter: judged.RequeueAfter}, judged.Err
-}
-
-// released lets those updates of an app through that a domain depends on.
-var released = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
-	before, ok := e.ObjectOld.(*v1alpha1.App)
-	after, also := e.ObjectNew.(*v1alpha1.App)
-	return !ok || !also || before.Generation != after.Generation || before.Status.LiveRelease != after.Status.LiveRelease
-}}
-
-func (r *Reconciler) domainsOfApp(ctx context.Context, app client.Object) []ctrl.Request {
-	return r.domains(ctx, func(d *v1alpha1.Domain) bool { return d.Spec.App == app.GetName() }, client.InNamespace(app.GetNamespace()))
-}
-
-func (r *Reconciler) domainsOfRoute(ctx context.Context, route client.Object) []ctrl.Request {
-	app := route.GetLabels()[v1alpha1.LabelApp]
-	return r.domains(ctx, func(d *v1alpha1.Domain) bool { return d.Spec.App == app }, client.InNamespace(route.GetNamespace()))
-}
-
-// domainsOfClaim are all that might hold something of it, also those that wait for it.
-func (r *Reconciler) domainsOfClaim(ctx context.Context, claim client.Object) []ctrl.Request {
-	return r.domains(ctx, func(d *v1alpha1.Domain) bool {
-		registrable, err := apps.Registrable(d.Spec.Host)
-		return err == nil && registrable == claim.GetName()
-	})
-}
-
-func domainOfCertificate(_ context.Context, object client.Object) []ctrl.Request {
-	certificate, ok := object.(*v1alpha1.Certificate)
-	if !ok {
-		return nil
-	}
-	return []ctrl.Request{{NamespacedName: client.ObjectKey{
-		Namespace: v1alpha1.ManagementNamespace(certificate.Spec.Tenant), Name: certificate.Name,
-	}}}
-}
-
-func (r *Reconciler) domains(ctx context.Context, wanted func(*v1alpha1.Domain) bool, options ...client.ListOption) []ctrl.Request {
-	var found v1alpha1.DomainList
-	if err := r.Client.List(ctx, &found, options...); err != nil {
-		return nil
-	}
-	var all []ctrl.Request
-	for i := range found.Items {
-		if wanted(&found.Items[i]) {
-			all = append(all, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(&found.Items[i])})
-		}
-	}
-	return all
 }
 
 // place finds the tenant and judges the host, which may have been written past the API.
