@@ -17,10 +17,6 @@ import (
 	"github.com/berth-dev/berth/apps/router/table"
 )
 
-// errUnknownName ends a handshake for a name the table does not know. Its text goes to
-// no client.
-var errUnknownName = errors.New("no host of this edge has that name")
-
 // certificates gives handshakes their certificates: the table's from outside if there is
 // one that is valid at this moment, else one of our own. The table says which of our own
 // covers a server name; certmagic, Caddy's own keeper, issues it at the first handshake
@@ -72,11 +68,12 @@ func newCertificates(ctx caddy.Context, e *Edge) (*certificates, error) {
 	return c, nil
 }
 
-// get is the GetCertificate of every TLS listener.
+// get is the GetCertificate of every TLS listener. A name the table does not know has no
+// certificate, and crypto/tls ends the handshake with the alert unrecognized_name.
 func (c *certificates) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	name := c.table.CertificateName(hello.ServerName)
 	if name == "" {
-		return nil, errUnknownName
+		return nil, nil
 	}
 	if host, ok := table.ParseHost(hello.ServerName); ok {
 		if certificate := c.table.Certificate(host, now()); certificate != nil {

@@ -145,7 +145,10 @@ func TestStreamsAreRefused(t *testing.T) {
 			})
 			if err == nil {
 				_ = conn.Close()
-				t.Error("the handshake succeeded")
+				t.Fatal("the handshake succeeded")
+			}
+			if !strings.Contains(err.Error(), "unrecognized name") {
+				t.Errorf("the handshake ends with %v", err)
 			}
 		})
 	}

@@ -40,6 +40,10 @@ type tcpServer struct {
 	wg     sync.WaitGroup
 }
 
+// nobody is for names without a host: with no certificate the handshake ends with the alert
+// unrecognized_name.
+var nobody = &tls.Config{MinVersion: tls.VersionTLS12}
+
 // startTCP listens for streams on behalf of an edge whose certificates exist.
 func startTCP(ctx context.Context, e *Edge) (*tcpServer, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", e.config.TCPAddress)
@@ -58,7 +62,7 @@ func startTCP(ctx context.Context, e *Edge) (*tcpServer, error) {
 	s.tls.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		target, ok := s.lookup(hello.ServerName)
 		if !ok || !target.Allows(addressOf(hello.Conn.RemoteAddr().String())) {
-			return nil, errUnknownName
+			return nobody, nil
 		}
 		if len(hello.SupportedProtos) == 0 {
 			return base, nil
