@@ -65,7 +65,11 @@ func run(ctx context.Context, c config, log *slog.Logger) error {
 		return err
 	}
 	failed := make(chan error, 4)
-	go func() { failed <- changes.Run(work) }()
+	fed := make(chan struct{})
+	go func() {
+		defer close(fed)
+		failed <- changes.Run(work)
+	}()
 
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -79,9 +83,11 @@ func run(ctx context.Context, c config, log *slog.Logger) error {
 		defer close(written)
 		lines.Run(work)
 	}()
+	// The last lines are written, and what is known is kept for the next start.
 	defer func() {
 		cancelWork()
 		<-written
+		<-fed
 	}()
 	read := http.NewServeMux()
 	read.Handle("GET /access", lines)

@@ -98,7 +98,7 @@ func TestApplyKindsAppliesEveryKindUnderItsOwnName(t *testing.T) {
 	if err := (&server{url: listener.URL, client: listener.Client()}).applyKinds(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	want := "apps.berth.dev hostclusters.berth.dev plans.berth.dev releases.berth.dev routes.berth.dev tenants.berth.dev virtualclusters.berth.dev"
+	want := "apps.berth.dev certificates.berth.dev domainclaims.berth.dev domains.berth.dev hostclusters.berth.dev plans.berth.dev releases.berth.dev routes.berth.dev tenants.berth.dev virtualclusters.berth.dev"
 	if got := strings.Join(applied, " "); got != want {
 		t.Errorf("applied %s, want %s", got, want)
 	}
