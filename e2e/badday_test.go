@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -132,15 +133,17 @@ func TestDiskFull(t *testing.T) {
 		if err := berth.host.List(t.Context(), &pods, host, client.MatchingLabels{berthv1.LabelApp: "hello"}); err != nil {
 			return false, err.Error()
 		}
-		evicted, serving := false, false
-		var seen []string
-		for i := range pods.Items {
-			pod := &pods.Items[i]
-			seen = append(seen, fmt.Sprintf("%s: %s %s %s", pod.Name, pod.Status.Phase, pod.Status.Reason, pod.Status.Message))
-			evicted = evicted || pod.Status.Reason == "Evicted" && strings.Contains(pod.Status.Message, "storage")
-			serving = serving || ready(pod)
+		// A process that ends well when it is told to leaves a pod that only has completed: why it
+		// was told stands in the events.
+		var events corev1.EventList
+		if err := berth.host.List(t.Context(), &events, host); err != nil {
+			return false, err.Error()
 		}
-		return evicted && serving, strings.Join(seen, "; ")
+		evicted := slices.ContainsFunc(events.Items, func(e corev1.Event) bool {
+			return e.Reason == "Evicted" && strings.Contains(e.Message, "storage")
+		})
+		serving := slices.ContainsFunc(pods.Items, func(pod corev1.Pod) bool { return ready(&pod) })
+		return evicted && serving, fmt.Sprintf("evicted: %t, another serves: %t", evicted, serving)
 	})
 	answers(t, "hello.greedy", "/version", 200, "filler")
 	everythingReady(t)
