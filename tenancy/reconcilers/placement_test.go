@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -41,9 +42,10 @@ func (w *world) hostNamed(name string) *v1alpha1.HostCluster {
 
 func (w *world) cordon(name string, cordoned bool) {
 	w.t.Helper()
-	host := w.hostNamed(name)
-	host.Spec.Cordoned = cordoned
-	if err := w.Client.Update(w.t.Context(), host); err != nil {
+	host := &v1alpha1.HostCluster{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	// A patch: the reconciler writes the status meanwhile.
+	patch := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"spec":{"cordoned":%t}}`, cordoned))
+	if err := w.Client.Patch(w.t.Context(), host, patch); err != nil {
 		w.t.Fatal(err)
 	}
 }
