@@ -197,7 +197,7 @@ func TestAProofThatIsLostEndsTheServiceAfterAWeek(t *testing.T) {
 		h.want(d, v1alpha1.ConditionOwned, metav1.ConditionTrue, v1alpha1.ReasonProofLost)
 		h.want(d, v1alpha1.ConditionServed, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
 	}
-	if want := "without it the host is served until 9 January 2030"; !strings.Contains(message(d, v1alpha1.ConditionOwned), want) {
+	if want := "without it the host is served until 2030-01-09"; !strings.Contains(message(d, v1alpha1.ConditionOwned), want) {
 		t.Errorf("owned: %s", message(d, v1alpha1.ConditionOwned))
 	}
 	h.later(24 * time.Hour)

@@ -11,32 +11,17 @@ import (
 
 // accessLog shows the requests of visitors.
 func (c *cli) accessLog(ctx context.Context, opts apiclient.LogOptions) error {
-	if opts.Tail < 0 {
-		return usage("--lines cannot be less than 0", "Give 0 or more.")
-	}
-	client, tenant, app, err := c.appClient()
-	if err != nil {
-		return err
-	}
 	tail := &accessTail{told: map[string]bool{}, print: c.accessPrinter()}
-	for {
-		err := client.AccessLog(ctx, tenant, app, opts, tail.each)
-		switch {
-		case ctx.Err() != nil && opts.Follow:
-			return nil // Ctrl-C is how following ends
-		case !opts.Follow:
-			return err
-		case err == nil: // the server never ends it
-			err = apiclient.ErrStreamEnded
-		}
-		// What the edge still knows is asked for again; what was shown already is left out.
-		if tail.began {
-			opts.Tail = catchUpLines
-		}
-		if !tail.patience.bears(ctx, err) {
-			return err
-		}
-	}
+	return c.readLines(ctx, opts, &tail.patience,
+		func(client *apiclient.Client, tenant, app string, opts apiclient.LogOptions) error {
+			return client.AccessLog(ctx, tenant, app, opts, tail.each)
+		},
+		func(opts *apiclient.LogOptions) {
+			// What the edge still knows is asked for again; what was shown already is left out.
+			if tail.began {
+				opts.Tail = catchUpLines
+			}
+		})
 }
 
 // accessTail prints each request once, however often the connection breaks.

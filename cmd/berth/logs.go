@@ -43,6 +43,25 @@ the newest few hundred.`,
 }
 
 func (c *cli) logs(ctx context.Context, opts apiclient.LogOptions) error {
+	lines := &logTail{start: time.Now(), last: map[string]time.Time{}, print: c.linePrinter()}
+	return c.readLines(ctx, opts, &lines.patience,
+		func(client *apiclient.Client, tenant, app string, opts apiclient.LogOptions) error {
+			return client.Logs(ctx, tenant, app, opts, lines.each)
+		},
+		func(opts *apiclient.LogOptions) {
+			// Nothing seen yet means that the past is still to be shown, if it was asked for.
+			if len(lines.last) > 0 || opts.Tail == 0 {
+				lines.resume()
+				opts.Tail = catchUpLines
+			}
+		})
+}
+
+// readLines reads an app's lines to their end; to follow them it reads until Ctrl-C, and asks
+// again after each connection that broke, for what again makes of the options.
+func (c *cli) readLines(ctx context.Context, opts apiclient.LogOptions, patience *patience,
+	read func(client *apiclient.Client, tenant, app string, opts apiclient.LogOptions) error, again func(*apiclient.LogOptions),
+) error {
 	if opts.Tail < 0 {
 		return usage("--lines cannot be less than 0", "Give 0 or more.")
 	}
@@ -50,9 +69,8 @@ func (c *cli) logs(ctx context.Context, opts apiclient.LogOptions) error {
 	if err != nil {
 		return err
 	}
-	lines := &logTail{start: time.Now(), last: map[string]time.Time{}, print: c.linePrinter()}
 	for {
-		err := client.Logs(ctx, tenant, app, opts, lines.each)
+		err := read(client, tenant, app, opts)
 		switch {
 		case ctx.Err() != nil && opts.Follow:
 			return nil // Ctrl-C is how following ends
@@ -61,12 +79,8 @@ func (c *cli) logs(ctx context.Context, opts apiclient.LogOptions) error {
 		case err == nil: // the server never ends it
 			err = apiclient.ErrStreamEnded
 		}
-		// Nothing seen yet means that the past is still to be shown, if it was asked for.
-		if len(lines.last) > 0 || opts.Tail == 0 {
-			lines.resume()
-			opts.Tail = catchUpLines
-		}
-		if !lines.patience.bears(ctx, err) {
+		again(&opts)
+		if !patience.bears(ctx, err) {
 			return err
 		}
 	}

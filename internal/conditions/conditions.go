@@ -2,6 +2,7 @@ package conditions
 
 import (
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -35,6 +36,9 @@ func Set[S Status](conds *[]metav1.Condition, generation int64, conditionType st
 		Message:            shorten(message),
 	})
 }
+
+// Moment is a time as messages tell it.
+func Moment(at time.Time) string { return at.UTC().Format("2006-01-02 15:04 UTC") }
 
 // Initialize adds the conditions that are missing, as Unknown, in the given order
 // with Ready first.

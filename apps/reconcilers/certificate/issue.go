@@ -152,7 +152,7 @@ func (r *Reconciler) tellIssued(certificate *v1alpha1.Certificate, before, now *
 	if before != nil {
 		what = "Renewed"
 	}
-	r.event(certificate, corev1.EventTypeNormal, v1alpha1.ReasonSucceeded, "Order", "%s by %s, until %s", what, now.facts.Issuer, day(now.facts.NotAfter))
+	r.event(certificate, corev1.EventTypeNormal, v1alpha1.ReasonSucceeded, "Order", "%s by %s, until %s", what, now.facts.Issuer, conditions.Moment(now.facts.NotAfter))
 }
 
 // answers writes into the status what the edge shows the authority.

@@ -85,9 +85,9 @@ func (s *sight) writeIssued(status *v1alpha1.CertificateStatus, generation int64
 	case serves:
 		set(true, reasonOf(s.err), s.words()+" The one from before is served.")
 	case ended:
-		set(false, v1alpha1.ReasonExpired, "The certificate expired on "+day(s.held.facts.NotAfter)+". "+s.words())
+		set(false, v1alpha1.ReasonExpired, "The certificate expired on "+conditions.Moment(s.held.facts.NotAfter)+". "+s.words())
 	case s.err == nil:
-		set(false, v1alpha1.ReasonWaiting, "The certificate is valid from "+day(s.held.facts.NotBefore)+" on.")
+		set(false, v1alpha1.ReasonWaiting, "The certificate is valid from "+conditions.Moment(s.held.facts.NotBefore)+" on.")
 	default:
 		set(false, reasonOf(s.err), s.words())
 	}
@@ -106,7 +106,7 @@ func issued(status *v1alpha1.CertificateStatus) *metav1.Condition {
 func (s *sight) words() string {
 	again := ""
 	if s.due.After(s.now) {
-		again = " It is asked again after " + day(s.due) + "."
+		again = " It is asked again after " + conditions.Moment(s.due) + "."
 	}
 	judged := steps.Judge(s.err)
 	refused, isRefusal := apps.AsRefused(s.err)

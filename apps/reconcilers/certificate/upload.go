@@ -11,6 +11,7 @@ import (
 
 	"github.com/berth-dev/berth/api/v1alpha1"
 	"github.com/berth-dev/berth/apps"
+	"github.com/berth-dev/berth/internal/conditions"
 	"github.com/berth-dev/berth/internal/steps"
 )
 
@@ -42,7 +43,7 @@ func (r *Reconciler) upload(ctx context.Context, certificate *v1alpha1.Certifica
 		return err
 	}
 	if seen.held != before {
-		r.event(certificate, corev1.EventTypeNormal, v1alpha1.ReasonSucceeded, "Upload", "The uploaded certificate is served, until %s", day(facts.NotAfter))
+		r.event(certificate, corev1.EventTypeNormal, v1alpha1.ReasonSucceeded, "Upload", "The uploaded certificate is served, until %s", conditions.Moment(facts.NotAfter))
 	}
 	return nil
 }

@@ -15,8 +15,6 @@ func timeOf(at time.Time) *metav1.Time {
 	return &metav1.Time{Time: at.UTC().Truncate(time.Second)}
 }
 
-func day(at time.Time) string { return at.UTC().Format("2006-01-02 15:04 MST") }
-
 // sentence ends a text with a point and begins it with a capital.
 func sentence(text string) string {
 	text = strings.TrimSpace(strings.ReplaceAll(text, "\n", "; "))

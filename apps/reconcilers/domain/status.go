@@ -89,7 +89,7 @@ func unexpected(err error) bool { return steps.Judge(err).Err != nil }
 
 func (s *sight) writeOwned(domain *v1alpha1.Domain) {
 	const condition = v1alpha1.ConditionOwned
-	lastSeen := func() string { return day(domain.Status.ProvenAt.Time) }
+	lastSeen := func() string { return conditions.Moment(domain.Status.ProvenAt.Time) }
 	proof := apps.ProofOf(&domain.Status)
 	switch {
 	case unexpected(s.ownedErr):
@@ -104,7 +104,7 @@ func (s *sight) writeOwned(domain *v1alpha1.Domain) {
 		s.unproven(domain, metav1.ConditionFalse, v1alpha1.ReasonProofLost, "The proof is gone.")
 	case proof == apps.ProofMissing:
 		s.unproven(domain, metav1.ConditionTrue, v1alpha1.ReasonProofLost,
-			fmt.Sprintf("The proof was last seen on %s; without it the host is served until %s.", lastSeen(), day(apps.ProofEnds(&domain.Status))))
+			fmt.Sprintf("The proof was last seen on %s; without it the host is served until %s.", lastSeen(), conditions.Moment(apps.ProofEnds(&domain.Status))))
 	default:
 		yes(domain, condition, v1alpha1.ReasonSucceeded, "The proof is there, and the host is yours.")
 	}
@@ -123,8 +123,6 @@ func (s *sight) unproven(domain *v1alpha1.Domain, status metav1.ConditionStatus,
 	}
 	conditions.Set(&domain.Status.Conditions, domain.Generation, condition, status, reason, message)
 }
-
-func day(t time.Time) string { return t.UTC().Format("2 January 2006 15:04 UTC") }
 
 func (s *sight) writeCertified(domain *v1alpha1.Domain) {
 	const condition = v1alpha1.ConditionCertified
