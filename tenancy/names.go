@@ -25,6 +25,11 @@ const (
 	AccessKeyCA       = "ca.crt"
 	AccessKeyToken    = "token"
 	AccessKeyExpires  = "expires"
+	// AccessKeyThrough is set to AccessThroughEdge where the endpoint is <id>.k8s.<domain>,
+	// reached through the edge and verified by the edge's authority; it is absent where the
+	// endpoint is reached as it stands.
+	AccessKeyThrough  = "through"
+	AccessThroughEdge = "edge"
 )
 
 // Service accounts inside a tenant's cluster, in SystemNamespace.

@@ -15,6 +15,22 @@ type HostClusterSpec struct {
 	// +optional
 	Zones []string `json:"zones,omitempty"`
 
+	// ControllerName is the --controller-name of the controller that looks after this
+	// cluster and everything on it, and of the edge that serves it; empty is the one of the
+	// management cluster. A cluster with an API server of its own has a controller of its own.
+	// +kubebuilder:validation:MaxLength=40
+	// +kubebuilder:validation:Pattern=`^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$`
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="spec.controllerName cannot change"
+	// +kubebuilder:default=""
+	ControllerName string `json:"controllerName"`
+
+	// EdgeAddress is host:port where the edge of this cluster takes requests from the edges
+	// of others. Empty means that only its own edge serves what runs here.
+	// +kubebuilder:validation:MaxLength=259
+	// +kubebuilder:validation:Pattern=`^([^:/\s]+|\[[0-9a-fA-F:]+\]):[0-9]{1,5}$`
+	// +optional
+	EdgeAddress string `json:"edgeAddress,omitempty"`
+
 	// Cordoned keeps new tenants away; those it has stay.
 	// +optional
 	Cordoned bool `json:"cordoned,omitempty"`

@@ -19,11 +19,6 @@ import (
 // lookAgain is the slow look of a tenant that waits, besides the events of clusters.
 const lookAgain = time.Minute
 
-// annotationClaim names the cluster that the tenant is about to claim or has claimed.
-// It is written before the claim, by an update that fails if another pass wrote
-// meanwhile: so there is never more than one cluster to look at, and none is forgotten.
-const annotationClaim = "berth.dev/claim"
-
 // annotationPassedOver stands on a cluster that a tenant had chosen and gave up.
 const annotationPassedOver = "berth.dev/passed-over"
 
@@ -85,7 +80,7 @@ func (r *Reconciler) place(ctx context.Context, t *v1alpha1.Tenant) (tenancy.Pla
 
 // chosen is the cluster an earlier pass chose, if it is this tenant's or still nobody's.
 func (r *Reconciler) chosen(ctx context.Context, t *v1alpha1.Tenant) (*v1alpha1.VirtualCluster, error) {
-	id := cmp.Or(t.Annotations[annotationClaim], t.Status.VirtualCluster)
+	id := cmp.Or(t.Annotations[tenancy.AnnotationClaim], t.Status.VirtualCluster)
 	if id == "" {
 		return nil, nil
 	}
@@ -124,11 +119,11 @@ func (r *Reconciler) passOver(ctx context.Context, vc *v1alpha1.VirtualCluster) 
 // update carries the version the cluster was seen with: of two tenants that try, one
 // succeeds.
 func (r *Reconciler) claim(ctx context.Context, t *v1alpha1.Tenant, vc *v1alpha1.VirtualCluster) (bool, error) {
-	if t.Annotations[annotationClaim] != vc.Name {
+	if t.Annotations[tenancy.AnnotationClaim] != vc.Name {
 		if t.Annotations == nil {
 			t.Annotations = map[string]string{}
 		}
-		t.Annotations[annotationClaim] = vc.Name
+		t.Annotations[tenancy.AnnotationClaim] = vc.Name
 		if err := r.Client.Update(ctx, t); err != nil {
 			return false, fmt.Errorf("choosing virtual cluster %s: %w", vc.Name, err)
 		}

@@ -7,6 +7,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/berth-dev/berth/api/v1alpha1"
+	"github.com/berth-dev/berth/tenancy"
 )
 
 func TestATenantIsLookedAtForEveryChangeButItsUsage(t *testing.T) {
@@ -22,7 +23,7 @@ func TestATenantIsLookedAtForEveryChangeButItsUsage(t *testing.T) {
 			t.ResourceVersion, t.ManagedFields = "2", []metav1.ManagedFieldsEntry{{Manager: "berth-usage"}}
 		}, false},
 		"the plan":                {func(t *v1alpha1.Tenant) { t.Spec.Plan = "large" }, true},
-		"the usage and a claim":   {func(t *v1alpha1.Tenant) { usage(t); t.Annotations = map[string]string{annotationClaim: "k3x9m2pq"} }, true},
+		"the usage and a claim":   {func(t *v1alpha1.Tenant) { usage(t); t.Annotations = map[string]string{tenancy.AnnotationClaim: "k3x9m2pq"} }, true},
 		"the usage and a status":  {func(t *v1alpha1.Tenant) { usage(t); t.Status.VirtualCluster = "k3x9m2pq" }, true},
 		"the usage and the end":   {func(t *v1alpha1.Tenant) { usage(t); t.DeletionTimestamp = &metav1.Time{} }, true},
 		"the status of the phase": {func(t *v1alpha1.Tenant) { t.Status.Conditions = []metav1.Condition{{Type: "Ready"}} }, true},
