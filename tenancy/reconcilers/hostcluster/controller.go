@@ -81,7 +81,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if statusErr := r.patchStatus(ctx, before, host); statusErr != nil {
 		return ctrl.Result{}, errors.Join(err, beatErr, statusErr)
 	}
-	if host.DeletionTimestamp != nil && err == nil && stock.all == 0 {
+	// The answer to the patch may be the first to say that it is being deleted: until its pool
+	// is looked after as that of a leaving host, it is not let go.
+	if before.DeletionTimestamp != nil && err == nil && stock.all == 0 {
 		r.pulses.forget(host.UID)
 		ungauge(host.Name)
 		return ctrl.Result{}, r.letGo(ctx, host)

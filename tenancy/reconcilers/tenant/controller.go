@@ -91,7 +91,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if err := r.patchStatus(ctx, before, t); err != nil {
 		return ctrl.Result{}, err
 	}
-	if t.DeletionTimestamp != nil && seen.teardown == nil {
+	// The answer to the patch may be the first to say that it is being deleted: what was not
+	// torn down in this pass is not let go by it.
+	if before.DeletionTimestamp != nil && seen.teardown == nil {
 		return ctrl.Result{}, r.letGo(ctx, t)
 	}
 	result, err := kit.Next(seen.first())

@@ -22,8 +22,11 @@ func TestATenantIsLookedAtForEveryChangeButItsUsage(t *testing.T) {
 			usage(t)
 			t.ResourceVersion, t.ManagedFields = "2", []metav1.ManagedFieldsEntry{{Manager: "berth-usage"}}
 		}, false},
-		"the plan":                {func(t *v1alpha1.Tenant) { t.Spec.Plan = "large" }, true},
-		"the usage and a claim":   {func(t *v1alpha1.Tenant) { usage(t); t.Annotations = map[string]string{tenancy.AnnotationClaim: "k3x9m2pq"} }, true},
+		"the plan": {func(t *v1alpha1.Tenant) { t.Spec.Plan = "large" }, true},
+		"the usage and a claim": {func(t *v1alpha1.Tenant) {
+			usage(t)
+			t.Annotations = map[string]string{tenancy.AnnotationClaim: "k3x9m2pq"}
+		}, true},
 		"the usage and a status":  {func(t *v1alpha1.Tenant) { usage(t); t.Status.VirtualCluster = "k3x9m2pq" }, true},
 		"the usage and the end":   {func(t *v1alpha1.Tenant) { usage(t); t.DeletionTimestamp = &metav1.Time{} }, true},
 		"the status of the phase": {func(t *v1alpha1.Tenant) { t.Status.Conditions = []metav1.Condition{{Type: "Ready"}} }, true},
