@@ -86,6 +86,7 @@ const (
 	ReasonRestarts        = "Restarts"
 	ReasonRunFailed       = "RunFailed"
 	ReasonAway            = "Away"
+	ReasonEvicted         = "Evicted"
 )
 
 // LastGood is the newest release before the newest that served, or nil.

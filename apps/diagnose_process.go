@@ -44,6 +44,7 @@ func (d *diagnosis) workload(w *Workload) {
 		}
 	}
 	before := len(d.out.Findings) + len(d.late)
+	d.evicted(w)
 	switch {
 	case w.Component.Cron != nil:
 		health.Desired, health.Ready = 0, 0
@@ -123,7 +124,7 @@ func ProcessName(component, pod string) string {
 
 // program tells what is wrong with one container of a process.
 func (d *diagnosis) program(w *Workload, pod *corev1.Pod, p *program) {
-	if found := cmp.Or(p.waiting(false), d.ended(p)); found != nil {
+	if found := cmp.Or(p.waiting(2*settingsPatience), d.ended(p)); found != nil {
 		if p.sidecar {
 			found.Message = fmt.Sprintf("Its sidecar %s: %s", p.name, found.Message)
 		}

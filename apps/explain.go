@@ -2,6 +2,7 @@ package apps
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -13,8 +14,11 @@ import (
 
 const (
 	// patience is how long a trouble that may pass is let pass: time for a second
-	// try at pulling an image, or for a secret to arrive.
+	// try at pulling an image.
 	patience = 15 * time.Second
+	// settingsPatience is how long settings and secrets may take to reach the machine: they are
+	// Berth's to bring, and nothing in the release would be better another time.
+	settingsPatience = time.Minute
 	// exitsThatCount is how often a process may end before it is called broken.
 	exitsThatCount = 3
 	// startsThatCount is how often a container that cannot be started is tried.
@@ -83,9 +87,9 @@ func (r *Rollout) podFailure(pod *corev1.Pod, now time.Time) *Explanation {
 	if pod.DeletionTimestamp != nil {
 		return nil
 	}
-	patient := pod.CreationTimestamp.Time.Add(patience).After(now)
+	age := now.Sub(pod.CreationTimestamp.Time)
 	for _, program := range r.programs(pod) {
-		found := program.waiting(patient)
+		found := program.waiting(age)
 		if found == nil {
 			found = program.ended()
 		}
@@ -103,8 +107,8 @@ func (r *Rollout) podFailure(pod *corev1.Pod, now time.Time) *Explanation {
 	return nil
 }
 
-// waiting explains a container that has not been created.
-func (p *program) waiting(patient bool) *Explanation {
+// waiting explains a container that has not been created since its pod was, so long ago.
+func (p *program) waiting(age time.Duration) *Explanation {
 	state := p.status.State.Waiting
 	if state == nil {
 		return nil
@@ -113,11 +117,11 @@ func (p *program) waiting(patient bool) *Explanation {
 	case "InvalidImageName":
 		return p.imageNotFound(state.Message)
 	case "ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "RegistryUnavailable":
-		if !patient {
+		if age > patience {
 			return p.imageNotFound(state.Message)
 		}
 	case "CreateContainerConfigError", "CreateContainerError":
-		if !patient {
+		if age > patience && !isAboutSettings(state.Message) || age > settingsPatience {
 			return cannotStart(state.Message)
 		}
 	case "RunContainerError":
@@ -165,11 +169,24 @@ func cannotStart(detail string) *Explanation {
 	case strings.Contains(low, "exec format error"):
 		return explain(v1alpha1.ReasonCannotStart, "The program was made for another kind of processor.",
 			"Build the image for linux/amd64.")
+	case isAboutSettings(detail):
+		return explain(v1alpha1.ReasonCannotStart, "The settings and secrets of its release are not there where it runs.",
+			"Try again with `berth ps:restart`; if that does not help, tell the operator.")
 	default:
-		return explain(v1alpha1.ReasonCannotStart, "The process could not be started: "+shortLine(detail)+".",
+		return explain(v1alpha1.ReasonCannotStart, "The process could not be started: "+shortLine(inside.ReplaceAllString(detail, "…"))+".",
 			"Check the component's image, command and user.")
 	}
 }
+
+// isAboutSettings knows what a machine says when it lacks what a release's variables are read
+// from. The names in it are Berth's own, or even those of the host.
+func isAboutSettings(detail string) bool { return aboutSettings.MatchString(strings.ToLower(detail)) }
+
+var aboutSettings = regexp.MustCompile(`\b(secret|configmap) ("|cache|not found)|\bin (secret|configmap) |couldn't find key|non-existent config key|object ".*" not registered`)
+
+// inside are names that a developer cannot know: of objects as they are on the host, of its
+// namespaces and of files of the machine.
+var inside = regexp.MustCompile(`\S+-x-\S+|\bvc-[a-z0-9]+\S*|/(var/(lib|run)|run|proc)/\S+`)
 
 // programOf finds what the runtime quoted, which is the program it looked for.
 func programOf(detail string) string {

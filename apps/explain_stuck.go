@@ -23,7 +23,7 @@ func (r *Rollout) stuck() *Explanation {
 			continue
 		}
 		// No patience is left: what would have been waited for counts now.
-		if found := r.podFailure(pod, pod.CreationTimestamp.Add(2*patience)); found != nil {
+		if found := r.podFailure(pod, pod.CreationTimestamp.Add(2*settingsPatience)); found != nil {
 			return found
 		}
 	}

@@ -41,7 +41,7 @@ func rollout(pods ...corev1.Pod) *apps.Rollout {
 }
 
 func TestEarlyFailure(t *testing.T) {
-	const long = time.Minute
+	const long = 2 * time.Minute
 	tests := map[string]struct {
 		pod    corev1.Pod
 		reason string
@@ -73,8 +73,19 @@ func TestEarlyFailure(t *testing.T) {
 		"an image that wants root": {
 			process(long, waiting("CreateContainerConfigError", "container has runAsNonRoot and image will run as root")), v1alpha1.ReasonCannotStart, "wants to run as root",
 		},
+		"a secret that stays away": {
+			process(long, waiting("CreateContainerConfigError", `secret "shop-v3-config-x-shop-x-k2vqw8ma" not found`)), v1alpha1.ReasonCannotStart, "The settings and secrets of its release are not there",
+		},
+		"a key of a secret that is not there": {
+			process(long, waiting("CreateContainerConfigError", "couldn't find key TOKEN in Secret vc-k2vqw8ma/shop-v3-config-x-shop-x-k2vqw8ma")),
+			v1alpha1.ReasonCannotStart, "The settings and secrets of its release are not there",
+		},
+		"what nobody foresaw": {
+			process(long, waiting("CreateContainerError", `failed to reserve ui-1-x-shop-x-k2vqw8ma of vc-k2vqw8ma at /run/containerd/io.x: device is busy`)),
+			v1alpha1.ReasonCannotStart, "could not be started: failed to reserve … of … at … device is busy.",
+		},
 		"a secret that is on its way is waited for": {
-			process(3*time.Second, waiting("CreateContainerConfigError", "secret not found")), "", "",
+			process(50*time.Second, waiting("CreateContainerConfigError", `secret "shop-v3-config-x-shop-x-k2vqw8ma" not found`)), "", "",
 		},
 		"a process that starts is no failure": {process(long, waiting("ContainerCreating", "")), "", ""},
 	}
@@ -225,6 +236,8 @@ func checkExplanation(t *testing.T, got *apps.Explanation, reason, text string) 
 		t.Errorf("failed: %+v", got)
 	case got.Reason != reason || !strings.Contains(got.Message+" "+got.Hint, text):
 		t.Errorf("got %s: %s %s", got.Reason, got.Message, got.Hint)
+	case strings.Contains(got.Message, "k2vqw8ma"):
+		t.Errorf("the message has a name from inside: %s", got.Message)
 	case got.Hint == "" || got.Component != "ui":
 		t.Errorf("hint or component is missing: %+v", got)
 	}

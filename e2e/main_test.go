@@ -29,6 +29,7 @@ const (
 	interruptedName = "e2e-int"
 	killedName      = "e2e-kill"
 	secondName      = "e2e-two"
+	hostName        = "e2e-eu"
 	scenariosHome   = "/var/lib/berth-e2e"
 	scenariosLock   = scenariosHome + ".lock"
 )
@@ -130,7 +131,7 @@ func (s *stand) endOnSignal(interrupt context.CancelFunc) {
 		ending.Lock()
 		fmt.Fprintf(os.Stderr, "%s: taking the instances down\n", got)
 		interrupt()
-		if err := s.takeDown(instanceName, interruptedName, killedName, secondName); err != nil {
+		if err := s.takeDown(instanceName, interruptedName, killedName, secondName, hostName); err != nil {
 			fmt.Fprintln(os.Stderr, "taking Berth down:", err)
 		}
 		os.Exit(1)
@@ -164,7 +165,7 @@ func (s *stand) takeDown(names ...string) error {
 // start brings up a fresh instance, which it takes down again when it cannot be used.
 func (s *stand) start() error {
 	// What an earlier, killed run left is in the way of nobody but us.
-	if err := s.takeDown(instanceName, interruptedName, killedName, secondName); err != nil {
+	if err := s.takeDown(instanceName, interruptedName, killedName, secondName, hostName); err != nil {
 		return err
 	}
 	up := s.command("up", "--name", instanceName, "--source", s.source, "--pool", "1", "--json")

@@ -2,11 +2,13 @@
 // given a virtual cluster, what its plan turns into, and what things are called.
 //
 // The root is pure: it decides and computes, and defines the interfaces (Clusters,
-// Installer) that other rooms and the reconcilers need. What talks to a cluster lies
+// Installer) that other rooms and the reconcilers need. Shard alone reads: to which
+// controller an object belongs, where there are several. What talks to a cluster lies
 // below:
 //
 //	vcluster/             installs control planes with the official chart (Helm lives here)
 //	clusters/             cached configurations and clients of tenants' API servers
+//	hosts/                joins a host to the management cluster of another one
 //	reconcilers/<kind>/   HostCluster, VirtualCluster, Tenant
 //
 // Invariants:

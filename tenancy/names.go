@@ -93,6 +93,9 @@ func HostSuffix(tenant, domain string) string { return tenant + "." + domain }
 // APIHost is the host name of the JSON API.
 func APIHost(domain string) string { return "api." + domain }
 
+// EdgePeerName is the server name under which the edges of the hosts know each other.
+func EdgePeerName(domain string) string { return "edge." + domain }
+
 // ClusterHost is the public host name of a virtual cluster's API server.
 func ClusterHost(id, domain string) string { return id + ".k8s." + domain }
 

@@ -12,10 +12,23 @@ import (
 	"github.com/berth-dev/berth/api/v1alpha1"
 )
 
-// AnnotationClaim, on a Tenant, names the cluster that it is about to claim or has claimed.
+// AnnotationClaim on a Tenant names the cluster that it is about to claim or has claimed.
 // It is written before the claim, by an update that fails if another pass wrote meanwhile:
 // so there is never more than one cluster to look at, and none is forgotten.
 const AnnotationClaim = "berth.dev/claim"
+
+// leaseName is the lease of the management cluster's controller.
+const leaseName = "berth-controller"
+
+// LeaseName is the lease that a controller holds in the platform's namespace on the
+// management cluster: the one of the management cluster itself, which has no name, or that
+// of the hosts that name it.
+func LeaseName(controller string) string {
+	if controller == "" {
+		return leaseName
+	}
+	return leaseName + "-" + controller
+}
 
 // Shard is the part of the platform that one controller looks after: the host clusters that
 // name it, the virtual clusters on them and the tenants bound to those. What is not placed
@@ -26,6 +39,9 @@ type Shard struct {
 	Controller string
 	// Reader reads the management cluster; a cache will do.
 	Reader client.Reader
+	// Live, if it is given, is asked about host clusters that Reader does not know. A cache
+	// that knows one too late would else give away what is on it.
+	Live client.Reader
 }
 
 // Main says whether this is the controller of the management cluster.
@@ -37,8 +53,11 @@ func (s Shard) Host(host *v1alpha1.HostCluster) bool { return host.Spec.Controll
 // Cluster says whether a virtual cluster is. One whose host is not known is the management
 // cluster's, which says so.
 func (s Shard) Cluster(ctx context.Context, vc *v1alpha1.VirtualCluster) (bool, error) {
-	host := &v1alpha1.HostCluster{}
-	err := s.Reader.Get(ctx, client.ObjectKey{Name: vc.Spec.HostCluster}, host)
+	host, key := &v1alpha1.HostCluster{}, client.ObjectKey{Name: vc.Spec.HostCluster}
+	err := s.Reader.Get(ctx, key, host)
+	if apierrors.IsNotFound(err) && s.Live != nil {
+		err = s.Live.Get(ctx, key, host)
+	}
 	if apierrors.IsNotFound(err) {
 		return s.Main(), nil
 	}

@@ -54,7 +54,7 @@ func TestAHostIsGivenBackOnlyAfterTheKey(t *testing.T) {
 	key, other := pair(d.Name, h.Tenant), pair(v1alpha1.DomainName("other."+h.base), h.Tenant)
 	h.Create(key, other)
 	held := true
-	h.start(interceptor.NewClient(watching(t, h.Stage), interceptor.Funcs{
+	h.start(interceptor.NewClient(h.Client, interceptor.Funcs{
 		Delete: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.DeleteOption) error {
 			if _, is := object.(*corev1.Secret); is && held {
 				return errors.New("the server is on fire")
@@ -247,7 +247,7 @@ func TestADomainWrittenPastTheAPIThatBreaksARuleIsNotLookedAt(t *testing.T) {
 func TestAnAPIServerThatStumblesEndsNobodysService(t *testing.T) {
 	h := newHosts(t)
 	d := h.owned(h.Namespace, "www."+h.base)
-	h.start(interceptor.NewClient(watching(t, h.Stage), interceptor.Funcs{
+	h.start(interceptor.NewClient(h.Client, interceptor.Funcs{
 		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
 			switch object.(type) {
 			case *v1alpha1.DomainClaim, *v1alpha1.App:
@@ -278,7 +278,7 @@ func TestADomainSurvivesItsControllersDeath(t *testing.T) {
 		t.Helper()
 		h := newHosts(t)
 		h.authority = true
-		h.start(life.Client(watching(t, h.Stage)), h.internet.Looker())
+		h.start(life.Client(h.Client), h.internet.Looker())
 		settle := func(d *v1alpha1.Domain) *v1alpha1.Domain {
 			for range 8 {
 				if _, err := h.reconcile(d); err != nil && !life.Struck() {

@@ -168,7 +168,7 @@ func TestOfTwoTenantsThatProveAHostOneHasIt(t *testing.T) {
 				}
 			}
 			h.later(time.Hour)
-			h.start(interceptor.NewClient(watching(t, h.Stage), interceptor.Funcs{
+			h.start(interceptor.NewClient(h.Client, interceptor.Funcs{
 				Create: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.CreateOption) error {
 					race(ctx, object)
 					return c.Create(ctx, object, options...)

@@ -47,9 +47,7 @@ func cutShort(t *testing.T, faults map[mortal.Fault]int, prepare, walk func(*jou
 		t.Helper()
 		j := &journey{Stage: stage.New(t), t: t, life: life}
 		prepare(j)
-		c := life.Client(watching(t, j.Stage))
-		j.Start(c)
-		j.Clusters.Use(c)
+		j.Start(life.Client)
 		walk(j)
 	})
 }
@@ -64,8 +62,7 @@ func (j *journey) settle() {
 		switch {
 		case j.life.Over() && !j.over:
 			j.over, quiet = true, 0
-			j.Start(j.Client)
-			j.Clusters.Use(j.Client)
+			j.Start(unbroken)
 		case err != nil:
 			quiet = 0
 		default:
@@ -128,6 +125,8 @@ func (j *journey) wantSound(phases []v1alpha1.ReleasePhase, running map[string]s
 }
 
 func nothing(*journey) {}
+
+func unbroken(c client.WithWatch) client.WithWatch { return c }
 
 // first is v1 of ui and old, live.
 func first(j *journey) {

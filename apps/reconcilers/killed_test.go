@@ -19,8 +19,7 @@ func TestTwoControllersAtOnceMakeOneReleaseOfOneChange(t *testing.T) {
 	other := stage.Component("ui", "ui1")
 	// Right before our create, somebody else allocates the version.
 	raced := false
-	inner := watching(t, s)
-	s.Start(interceptor.NewClient(inner, interceptor.Funcs{
+	s.Start(with(interceptor.Funcs{
 		Create: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.CreateOption) error {
 			if release, ok := object.(*v1alpha1.Release); ok && !raced {
 				raced = true
@@ -38,7 +37,7 @@ func TestTwoControllersAtOnceMakeOneReleaseOfOneChange(t *testing.T) {
 	// The same race, but the other one released something else: both are kept.
 	raced = false
 	s.Deploy(s.App, stage.Component("ui", "ui2"))
-	s.Start(interceptor.NewClient(inner, interceptor.Funcs{
+	s.Start(with(interceptor.Funcs{
 		Create: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.CreateOption) error {
 			if release, ok := object.(*v1alpha1.Release); ok && !raced {
 				raced = true
@@ -63,11 +62,7 @@ func TestTwoControllersAtOnceMakeOneReleaseOfOneChange(t *testing.T) {
 	}
 }
 
-func watching(t *testing.T, s *stage.Stage) client.WithWatch {
-	t.Helper()
-	c, err := client.NewWithWatch(s.Env.Config, client.Options{Scheme: s.Env.Scheme, Mapper: s.Client.RESTMapper()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
+// with gives clients some of whose calls are others.
+func with(calls interceptor.Funcs) func(client.WithWatch) client.WithWatch {
+	return func(c client.WithWatch) client.WithWatch { return interceptor.NewClient(c, calls) }
 }

@@ -68,6 +68,7 @@ func (a *edgeApp) Provision(ctx caddy.Context) error {
 			policy.TLSConfig.GetCertificate = a.certificates.get
 		}
 	}
+	e.peers.guard(a.http.Servers[httpsServer].TLSConnPolicies[peerPolicy].TLSConfig)
 	e.app = a
 	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -27,13 +29,13 @@ import (
 // it refuses names such as db--web.acme.example whose third and fourth characters are
 // hyphens.
 type certificates struct {
-	table  *table.Table
-	log    *slog.Logger
-	issued prometheus.Counter
-	own    prometheus.Counter
-	cache  *certmagic.Cache
-	magic  *certmagic.Config
-	issue  singleflight.Group
+	table   *table.Table
+	log     *slog.Logger
+	outside prometheus.Counter
+	own     prometheus.Counter
+	cache   *certmagic.Cache
+	magic   *certmagic.Config
+	issuing singleflight.Group
 }
 
 func newCertificates(ctx caddy.Context, e *Edge) (*certificates, error) {
@@ -51,8 +53,8 @@ func newCertificates(ctx caddy.Context, e *Edge) (*certificates, error) {
 	}
 	c := &certificates{
 		table: e.table, log: e.log,
-		issued: e.metrics.certificates.WithLabelValues("outside"),
-		own:    e.metrics.certificates.WithLabelValues("internal"),
+		outside: e.metrics.certificates.WithLabelValues("outside"),
+		own:     e.metrics.certificates.WithLabelValues("internal"),
 	}
 	c.cache = certmagic.NewCache(certmagic.CacheOptions{
 		GetConfigForCert: c.upkeep,
@@ -75,26 +77,39 @@ func (c *certificates) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error)
 	if name == "" {
 		return nil, nil
 	}
-	if host, ok := table.ParseHost(hello.ServerName); ok {
+	if host, ok := table.ParseHost(hello.ServerName); ok && name != c.table.PeerName() {
 		if certificate := c.table.Certificate(host, now()); certificate != nil {
-			c.issued.Inc()
+			c.outside.Inc()
 			return certificate, nil
 		}
 	}
 	c.own.Inc()
-	if cert, err := c.magic.GetCertificateWithContext(hello.Context(), hello); err == nil {
+	return c.issued(hello.Context(), hello, name)
+}
+
+// forPeer is the certificate by which the edge at the other end of a connection knows us.
+func (c *certificates) forPeer(ctx context.Context, conn net.Conn) (*tls.Certificate, error) {
+	name := c.table.PeerName()
+	// certmagic knows servers only: it is told of the handshake that we would get.
+	return c.issued(ctx, &tls.ClientHelloInfo{ServerName: name, Conn: conn}, name)
+}
+
+// issued is the certificate of our own that has a name.
+func (c *certificates) issued(ctx context.Context, hello *tls.ClientHelloInfo, name string) (*tls.Certificate, error) {
+	// A wildcard that covers the name too is found where the one of that name is not there yet.
+	if cert, err := c.magic.GetCertificateWithContext(ctx, hello); err == nil && slices.Contains(cert.Leaf.DNSNames, name) {
 		return cert, nil
 	}
 	// One handshake issues, the others that need the same name wait for it. The first
 	// client's going away must not fail the rest, hence its context is not used.
-	_, err, _ := c.issue.Do(name, func() (any, error) {
-		return nil, c.magic.ManageSync(withoutCancel(hello), []string{name})
+	_, err, _ := c.issuing.Do(name, func() (any, error) {
+		return nil, c.magic.ManageSync(context.WithoutCancel(ctx), []string{name})
 	})
 	if err != nil {
 		c.log.Error("issuing a certificate failed", "name", name, "error", err)
 		return nil, err
 	}
-	return c.magic.GetCertificateWithContext(hello.Context(), hello)
+	return c.magic.GetCertificateWithContext(ctx, hello)
 }
 
 // upkeep is asked for each certificate of our own whenever it may have to be renewed. One
@@ -123,8 +138,3 @@ func needed(t *table.Table, name string) bool {
 }
 
 func (c *certificates) stop() { c.cache.Stop() }
-
-// withoutCancel keeps the values of a handshake's context but not its end.
-func withoutCancel(hello *tls.ClientHelloInfo) context.Context {
-	return context.WithoutCancel(hello.Context())
-}

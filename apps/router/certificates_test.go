@@ -18,6 +18,7 @@ func TestOnlyCertificatesOfServedNamesAreKeptUp(t *testing.T) {
 		tabletest.Domain:               true,
 		"*." + tabletest.Domain:        true,
 		"*.k8s." + tabletest.Domain:    true,
+		"edge." + tabletest.Domain:     true,
 		"*.acme." + tabletest.Domain:   true,
 		"a.b.acme." + tabletest.Domain: true,
 		"c.b.acme." + tabletest.Domain: false,

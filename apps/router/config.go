@@ -31,6 +31,8 @@ const (
 	// for (Node.js: 5s), so that it is the edge that closes it and no request meets a
 	// connection that is just being closed.
 	upstreamIdle = 4 * time.Second
+	// peerIdle is shorter than what other edges keep a silent connection for.
+	peerIdle = time.Minute
 	// The issuing certificate is renewed when a fifth of its life is left, so six days
 	// remain at least: a leaf never outlives it.
 	issuerLifetime = 30 * 24 * time.Hour
@@ -61,10 +63,16 @@ type Config struct {
 	Access *access.Log
 }
 
+// Indices of the TLS policies: other edges' connections, and everybody else's.
+const (
+	peerPolicy = iota
+	everyPolicy
+)
+
 type object = map[string]any
 
 // caddyConfig is Caddy's whole configuration.
-func (c Config) caddyConfig() ([]byte, error) {
+func (c Config) caddyConfig(peerName string) ([]byte, error) {
 	storage, err := c.storage()
 	if err != nil {
 		return nil, err
@@ -92,7 +100,7 @@ func (c Config) caddyConfig() ([]byte, error) {
 				},
 			}}},
 			"tls":  object{"disable_ocsp_stapling": true, "disable_storage_check": true},
-			"http": c.httpApp(),
+			"http": c.httpApp(peerName),
 			appID:  object{},
 		},
 	})
@@ -109,12 +117,15 @@ func (c Config) storage() (string, error) {
 	return filepath.Join(c.StorageDir, hex.EncodeToString(sum[:8])), nil
 }
 
-func (c Config) httpApp() object {
+func (c Config) httpApp(peerName string) object {
 	return object{
 		"grace_period": c.DrainTimeout,
 		"servers": object{
 			httpsServer: c.server(c.HTTPSAddress, []string{"h1", "h2"}, object{
-				"tls_connection_policies": []object{{}},
+				"tls_connection_policies": []object{
+					peerPolicy:  {"match": object{"sni": []string{peerName}}, "alpn": []string{"http/1.1"}},
+					everyPolicy: {},
+				},
 				"routes": []object{
 					{"handle": []object{{"handler": "berth"}}},
 					{

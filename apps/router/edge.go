@@ -27,6 +27,7 @@ type Edge struct {
 	metrics *metrics
 	conns   *connections
 	streams *streams
+	peers   *peers
 	app     *edgeApp
 	tcp     *tcpServer
 
@@ -54,7 +55,10 @@ func (e *Edge) start(ctx context.Context, registry prometheus.Registerer) error 
 		return fmt.Errorf("registering metrics: %w", err)
 	}
 	e.streams = newStreams(e.metrics.open)
-	raw, err := e.config.caddyConfig()
+	if e.peers, err = newPeers(e); err != nil {
+		return err
+	}
+	raw, err := e.config.caddyConfig(e.table.PeerName())
 	if err != nil {
 		return err
 	}
@@ -96,6 +100,7 @@ func (e *Edge) Shutdown(ctx context.Context) error {
 
 func (e *Edge) drain(ctx context.Context) error {
 	defer running.CompareAndSwap(e, nil)
+	defer e.peers.pools.closeIdle()
 	tcp, open := make(chan error, 1), make(chan error, 1)
 	go func() {
 		if e.tcp == nil {

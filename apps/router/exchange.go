@@ -23,6 +23,8 @@ type exchange struct {
 	tried    []*table.Endpoint
 	host     string
 	id       string
+	// peer says that another edge sent it. It goes no further than to our own endpoints.
+	peer bool
 	// path as the client wrote it, without the query.
 	path    string
 	started time.Time
@@ -50,6 +52,14 @@ func (x *exchange) class() table.Class {
 	return x.target.Class
 }
 
+// countedAs is the class that metrics know it by.
+func (x *exchange) countedAs() string {
+	if x.peer {
+		return classPeer
+	}
+	return string(x.class())
+}
+
 // next chooses the endpoint of the next attempt, nil if there is none. When all have
 // been tried it begins again: the caller limits how often.
 func (x *exchange) next(t *table.Table) *table.Endpoint {
@@ -58,7 +68,7 @@ func (x *exchange) next(t *table.Table) *table.Endpoint {
 		x.tried = append(x.tried, x.endpoint)
 		x.release()
 		// The endpoints may have changed while the connection was tried.
-		if target, ok := t.Lookup(x.host); ok {
+		if target, ok := t.Lookup(x.host); ok && (!x.peer || !target.Elsewhere) {
 			x.target = target
 		}
 	}

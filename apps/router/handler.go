@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"golang.org/x/time/rate"
 
 	"github.com/berth-dev/berth/apps/router/table"
@@ -52,6 +53,10 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		h.edge.answer(*refused, m, r, x)
 		return nil
 	}
+	if isStream(r, x) {
+		h.edge.joinStream(m, r, x)
+		return nil
+	}
 	if x.target.Redirect != "" {
 		h.edge.redirect(m, r, x.target.Redirect)
 		return nil
@@ -86,25 +91,49 @@ func (h *handler) find(r *http.Request, x *exchange) *problem {
 		return &problemBadHost
 	}
 	x.host = host
-	// A browser may reuse a connection for another host of the same certificate. It is
-	// sent back to make its own: which host a connection is for is settled once.
-	if name, ok := table.ParseHost(serverName(r)); !ok || name != host {
+	x.peer = h.edge.peers.sent(r)
+	target, known := h.lookup(r, x)
+	if x.peer {
+		if !known || target.Elsewhere || target.Redirect != "" {
+			return &problemSecondHop
+		}
+		if !believe(r) {
+			return &problemBadPeer
+		}
+	} else if name, ok := table.ParseHost(serverName(r)); !ok || name != host {
+		// A browser may reuse a connection for another host of the same certificate. It is
+		// sent back to make its own: which host a connection is for is settled once.
 		return &problemMisdirected
 	}
-	target, ok := h.edge.table.Lookup(host)
-	if !ok {
+	if !known {
 		return &problemUnknown
 	}
+	return h.judge(r, x, target)
+}
+
+// lookup finds the target of a request, or of a stream that another edge passes on.
+func (h *handler) lookup(r *http.Request, x *exchange) (*table.Target, bool) {
+	if isStream(r, x) {
+		return h.edge.table.LookupTCP(x.host)
+	}
+	return h.edge.table.Lookup(x.host)
+}
+
+// judge says what to answer in place of the target. What another edge sent was judged there
+// already; with the client's address that it gives us the outcome is the same.
+func (h *handler) judge(r *http.Request, x *exchange, target *table.Target) *problem {
 	x.target = target
 	switch {
 	case target.Redirect != "":
 		return nil
-	case !target.Allows(peer(r)):
+	case !target.Allows(client(r)):
 		return &problemForbidden
 	case target.Maintenance:
 		return maintenance(target)
 	case bound(r, x):
 		return &problemTooLarge
+	case len(target.Endpoints) == 0 && target.Elsewhere:
+		return &problemNoWay
 	case len(target.Endpoints) == 0:
 		return &problemNotReady
 	}
@@ -142,8 +171,18 @@ func (h *handler) failed(m *meter, r *http.Request, x *exchange, err error) {
 			"host", x.host, "request", x.id, "status", status, "error", err)
 	}
 	if !m.written() {
-		h.edge.answer(problemFor(status), m, r, x)
+		h.edge.answer(problemOf(err, status, x), m, r, x)
 	}
+}
+
+// problemOf is what to say about an error: nobody should look into an app whose whole host
+// is away.
+func problemOf(err error, status int, x *exchange) problem {
+	var unreached reverseproxy.DialError
+	if x.target != nil && x.target.Elsewhere && errors.As(err, &unreached) {
+		return problemHostAway
+	}
+	return problemFor(status)
 }
 
 // clean removes what a client says about who it is and where it came from; the proxy

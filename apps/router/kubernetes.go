@@ -60,14 +60,22 @@ func (k *kubernetesTransport) RoundTrip(r *http.Request) (*http.Response, error)
 	if x == nil {
 		return nil, errors.New("the request did not come through the edge")
 	}
-	out, u := *r, *r.URL
-	u.Scheme, u.Host = "https", x.host
-	out.URL = &u
-	res, err := k.transport.RoundTrip(&out)
+	res, err := k.send(r, x)
 	if err != nil {
 		return nil, err
 	}
 	return res, x.takeOver(res)
+}
+
+// send passes a request to the API server, or to the edge of the host it runs on.
+func (k *kubernetesTransport) send(r *http.Request, x *exchange) (*http.Response, error) {
+	if x.target.Elsewhere {
+		return k.edge.peers.send(r, x, 0)
+	}
+	out, u := *r, *r.URL
+	u.Scheme, u.Host = "https", x.host
+	out.URL = &u
+	return k.transport.RoundTrip(&out)
 }
 
 // dial connects to the cluster whose host name is asked for, as the table knows it now.

@@ -17,16 +17,17 @@ func (e *Edge) note(r *http.Request, x *exchange, m *meter, target *table.Target
 	}
 }
 
-// line is what is noted of a request up to now, if it is.
+// line is what is noted of a request up to now, if it is. The edge that a request came to
+// first notes it.
 func (e *Edge) line(r *http.Request, x *exchange, m *meter, target *table.Target) (line access.Line, ok bool) {
-	if e.config.Access == nil || target == nil || target.Class != table.ClassApp {
+	if e.config.Access == nil || x.peer || target == nil || target.Class != table.ClassApp {
 		return line, false
 	}
 	return access.Line{
 		Time: x.started, Tenant: target.Tenant, App: target.App, Component: target.Component,
 		Host: x.host, Method: r.Method, Path: x.path, Status: m.code(), Bytes: m.bytes,
 		DurationMS: milliseconds(now().Sub(x.started)), ConnectMS: milliseconds(time.Duration(x.connect.Load())),
-		RequestID: x.id, Client: peer(r).String(), Protocol: r.Proto, UserAgent: r.UserAgent(),
+		RequestID: x.id, Client: client(r).String(), Protocol: r.Proto, UserAgent: r.UserAgent(),
 	}, true
 }
 
@@ -34,9 +35,9 @@ func milliseconds(d time.Duration) float64 {
 	return float64(d.Microseconds()) / 1000
 }
 
-// peer is the address a request's connection comes from, or the one that a load balancer
-// we trust said it comes from.
-func peer(r *http.Request) netip.Addr {
+// client is the address a request's connection comes from, or the one that a load balancer
+// or another edge we trust said it comes from.
+func client(r *http.Request) netip.Addr {
 	return addressOf(r.RemoteAddr)
 }
 

@@ -103,7 +103,7 @@ func (r *refused) Collect(metrics chan<- prometheus.Metric) {
 
 // observe counts an answer.
 func (m *metrics) observe(x *exchange, w *meter) {
-	class := string(x.class())
+	class := x.countedAs()
 	m.requests.WithLabelValues(class, strconv.Itoa(w.code()/100)+"xx").Inc()
 	if !w.began.IsZero() {
 		m.firstByte.WithLabelValues(class).Observe(w.began.Sub(x.started).Seconds())

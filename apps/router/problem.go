@@ -70,6 +70,26 @@ var (
 		status: http.StatusServiceUnavailable, code: errs.Unavailable, retryAfter: 5,
 		title: "Not ready yet", message: "No process of this app is ready to answer. Please try again in a few seconds.",
 	}
+	problemNoWay = problem{
+		reason: "no_way",
+		status: http.StatusServiceUnavailable, code: errs.Unavailable, retryAfter: 120,
+		title: "No way there", message: "What has this address runs on another host, and this edge has no way to it. Whoever runs the platform can make one.",
+	}
+	problemHostAway = problem{
+		reason: "host_away",
+		status: http.StatusServiceUnavailable, code: errs.Unavailable, retryAfter: 30,
+		title: "Its host is away", message: "What has this address runs on another host, which does not answer at the moment. Please come back later.",
+	}
+	problemBadPeer = problem{
+		reason: "bad_peer",
+		status: http.StatusBadRequest, code: errs.Invalid,
+		title: "Not passed on well", message: "Another edge passed this request on and did not say whose it is.",
+	}
+	problemSecondHop = problem{
+		reason: "second_hop",
+		status: http.StatusLoopDetected, code: errs.Unavailable, retryAfter: 5,
+		title: "On its way", message: "The edges do not agree yet where this runs. Please try again in a few seconds.",
+	}
 	problemNoConnection = problem{
 		reason: "no_answer",
 		status: http.StatusBadGateway, code: errs.Unavailable, retryAfter: 5,

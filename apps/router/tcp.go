@@ -27,6 +27,7 @@ const acceptPause = 50 * time.Millisecond
 type tcpServer struct {
 	table    *table.Table
 	metrics  *metrics
+	peers    *peers
 	log      *slog.Logger
 	listener net.Listener
 	tls      *tls.Config
@@ -54,7 +55,7 @@ func startTCP(ctx context.Context, e *Edge) (*tcpServer, error) {
 		return nil, err
 	}
 	s := &tcpServer{
-		table: e.table, metrics: e.metrics, log: e.log, listener: listener,
+		table: e.table, metrics: e.metrics, peers: e.peers, log: e.log, listener: listener,
 		base: context.WithoutCancel(ctx), open: make(map[net.Conn]struct{}),
 	}
 	base := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: e.app.certificates.get}
@@ -148,11 +149,16 @@ func (s *tcpServer) serve(raw net.Conn) error {
 	if err := client.HandshakeContext(ctx); err != nil {
 		return err
 	}
-	target, ok := s.lookup(client.ConnectionState().ServerName)
+	serverName := client.ConnectionState().ServerName
+	target, ok := s.lookup(serverName)
 	if !ok || target.Maintenance {
 		return client.Close()
 	}
-	upstream, endpoint, err := connect(ctx, target)
+	dial := dialStream
+	if target.Elsewhere {
+		dial = s.peers.forStream(serverName, addressOf(raw.RemoteAddr().String()))
+	}
+	upstream, endpoint, err := connect(ctx, target, dial)
 	if err != nil {
 		return errors.Join(err, client.Close())
 	}
@@ -163,9 +169,21 @@ func (s *tcpServer) serve(raw net.Conn) error {
 	return join(client, upstream)
 }
 
+// streamDialer connects to where a stream goes.
+type streamDialer func(ctx context.Context, address string) (halfCloser, error)
+
+// dialStream connects to an app.
+func dialStream(ctx context.Context, address string) (halfCloser, error) {
+	conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	return conn.(*net.TCPConn), nil // "tcp" dials nothing else
+}
+
 // connect dials the target's endpoints in turn until one answers. The endpoint that
 // did is acquired.
-func connect(ctx context.Context, target *table.Target) (*net.TCPConn, *table.Endpoint, error) {
+func connect(ctx context.Context, target *table.Target, dial streamDialer) (halfCloser, *table.Endpoint, error) {
 	var tried []*table.Endpoint
 	err := errors.New("no endpoint is ready")
 	for range streamAttempts {
@@ -173,10 +191,10 @@ func connect(ctx context.Context, target *table.Target) (*net.TCPConn, *table.En
 		if endpoint == nil {
 			break
 		}
-		var conn net.Conn
-		if conn, err = (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", endpoint.Address); err == nil {
+		var conn halfCloser
+		if conn, err = dial(ctx, endpoint.Address); err == nil {
 			endpoint.Acquire()
-			return conn.(*net.TCPConn), endpoint, nil // "tcp" dials nothing else
+			return conn, endpoint, nil
 		}
 		endpoint.Refused()
 		tried = append(tried, endpoint)

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -12,12 +13,10 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 )
 
-// appTransport speaks HTTP/1.1 to components and to the portal. How long it waits for the
-// beginning of an answer is each app's own choice, and a connection's waiting time is
-// fixed when it is made: so there is one pool for each time that is in use.
+// appTransport speaks HTTP/1.1 to components and to the portal.
 type appTransport struct {
 	edge  *Edge
-	pools sync.Map // time.Duration → *http.Transport
+	pools pools
 }
 
 // CaddyModule names the module.
@@ -33,15 +32,18 @@ func (a *appTransport) Provision(caddy.Context) error {
 	if a.edge = running.Load(); a.edge == nil {
 		return errNoEdge
 	}
+	a.pools.base = &http.Transport{
+		DialContext:         dialApp,
+		DisableCompression:  true,
+		MaxIdleConnsPerHost: upstreamIdlePerHost,
+		IdleConnTimeout:     upstreamIdle,
+	}
 	return nil
 }
 
 // Cleanup closes connections that nobody uses.
 func (a *appTransport) Cleanup() error {
-	a.pools.Range(func(_, pool any) bool {
-		pool.(*http.Transport).CloseIdleConnections()
-		return true
-	})
+	a.pools.closeIdle()
 	return nil
 }
 
@@ -51,9 +53,8 @@ func (a *appTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if x == nil || x.target == nil {
 		return nil, errors.New("the request did not come through the edge")
 	}
-	// The proxy made the request for this attempt alone, and leaves the scheme to us.
-	r.URL.Scheme = "http"
-	res, err := a.pool(x.target.AnswerTimeout).RoundTrip(r)
+	wait := cmp.Or(x.target.AnswerTimeout, appAnswerTimeout)
+	res, err := a.send(r, x, wait)
 	if err != nil {
 		return nil, err
 	}
@@ -63,22 +64,41 @@ func (a *appTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, x.takeOver(res)
 }
 
-// pool is the connections of apps that wait so long; zero means the edge's own limit.
-func (a *appTransport) pool(wait time.Duration) *http.Transport {
-	if wait == 0 {
-		wait = appAnswerTimeout
+// send passes a request to the app, or to the edge of the host it runs on.
+func (a *appTransport) send(r *http.Request, x *exchange, wait time.Duration) (*http.Response, error) {
+	if x.target.Elsewhere {
+		return a.edge.peers.send(r, x, wait)
 	}
-	if pool, ok := a.pools.Load(wait); ok {
+	// The proxy made the request for this attempt alone, and leaves the scheme to us.
+	r.URL.Scheme = "http"
+	return a.pools.of(wait).RoundTrip(r)
+}
+
+// pools are connections that differ in how long they wait for the beginning of an answer.
+// That is each app's own choice, and fixed when a connection is made: so there is one pool
+// for each time that is in use.
+type pools struct {
+	base   *http.Transport
+	byWait sync.Map // time.Duration → *http.Transport
+}
+
+// of is the pool of those that wait so long; zero is without limit.
+func (p *pools) of(wait time.Duration) *http.Transport {
+	if pool, ok := p.byWait.Load(wait); ok {
 		return pool.(*http.Transport)
 	}
-	pool, _ := a.pools.LoadOrStore(wait, &http.Transport{
-		DialContext:           dialApp,
-		DisableCompression:    true,
-		MaxIdleConnsPerHost:   upstreamIdlePerHost,
-		IdleConnTimeout:       upstreamIdle,
-		ResponseHeaderTimeout: wait,
-	})
+	made := p.base.Clone()
+	made.ResponseHeaderTimeout = wait
+	pool, _ := p.byWait.LoadOrStore(wait, made)
 	return pool.(*http.Transport)
+}
+
+// closeIdle closes connections that nobody uses.
+func (p *pools) closeIdle() {
+	p.byWait.Range(func(_, pool any) bool {
+		pool.(*http.Transport).CloseIdleConnections()
+		return true
+	})
 }
 
 // dialApp connects to an endpoint. Its errors are those after which a request may go to

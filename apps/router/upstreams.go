@@ -34,7 +34,7 @@ func (u *upstreams) GetUpstreams(r *http.Request) ([]*reverseproxy.Upstream, err
 		return nil, nil
 	}
 	if x.endpoint != nil {
-		u.edge.metrics.connectFailures.WithLabelValues(string(x.class())).Inc()
+		u.edge.metrics.connectFailures.WithLabelValues(x.countedAs()).Inc()
 	}
 	picked := x.next(u.edge.table)
 	if picked == nil {

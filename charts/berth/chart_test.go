@@ -210,8 +210,8 @@ func TestServicesReachPods(t *testing.T) {
 
 func TestRights(t *testing.T) {
 	all := mustObjects(t, minimal())
-	t.Run("across the cluster the portal and the router read no Secret and run nothing", func(t *testing.T) {
-		for _, role := range []string{"berth-portal", "berth-router"} {
+	t.Run("across the cluster the portal, the router and other hosts read no Secret and run nothing", func(t *testing.T) {
+		for _, role := range []string{"berth-portal", "berth-router", "berth-host-controller", "berth-host-router"} {
 			for _, rule := range find[*rbacv1.ClusterRole](t, all, role).Rules {
 				for _, resource := range rule.Resources {
 					if slices.Contains([]string{"secrets", "pods", "pods/exec", "serviceaccounts", "*"}, resource) {
@@ -237,9 +237,11 @@ func TestRights(t *testing.T) {
 		}
 	})
 	t.Run("the router only reads", func(t *testing.T) {
-		for _, rule := range find[*rbacv1.ClusterRole](t, all, "berth-router").Rules {
-			if !slices.Equal(rule.Verbs, []string{"get", "list", "watch"}) {
-				t.Errorf("%v: %v", rule.Resources, rule.Verbs)
+		for _, role := range []string{"berth-router", "berth-host-router"} {
+			for _, rule := range find[*rbacv1.ClusterRole](t, all, role).Rules {
+				if !slices.Equal(rule.Verbs, []string{"get", "list", "watch"}) {
+					t.Errorf("%s: %v: %v", role, rule.Resources, rule.Verbs)
+				}
 			}
 		}
 	})

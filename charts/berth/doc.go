@@ -4,7 +4,8 @@
 //
 // The chart's invariants: every container satisfies pod security "restricted"; the
 // portal can read no Secret outside of management namespaces, the router none outside of
-// berth-certificates; the kinds come from api/v1alpha1/crds, of which crds/ is a link; an
-// upgrade keeps the edge's authority and the operator's token; an uninstallation refuses
-// while there are tenants.
+// berth-certificates, the controller of another host none outside of its own tenants'; a
+// host of another management cluster has no kinds, no portal and no operator's token; the
+// kinds come from api/v1alpha1/crds, of which crds/ is a link; an upgrade keeps the edge's
+// authority and the operator's token; an uninstallation refuses while there are tenants.
 package berth

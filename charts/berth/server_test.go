@@ -23,7 +23,7 @@ func TestAnAPIServerTakesEveryObject(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for name, values := range map[string]map[string]any{"default": minimal(), "EKS": eks()} {
+	for name, values := range map[string]map[string]any{"default": minimal(), "EKS": eks(), "host": host()} {
 		t.Run(name, func(t *testing.T) {
 			for _, object := range mustObjects(t, values) {
 				sent, ok := object.(client.Object)

@@ -25,6 +25,8 @@ type config struct {
 	edgePort int
 	// namespace the platform runs in.
 	namespace string
+	// management is where the platform's objects are, if not where it runs.
+	management managementConfig
 	// chart is the folder of vCluster's chart.
 	chart  string
 	images vcluster.Images
@@ -55,13 +57,14 @@ func parse(args []string, output io.Writer) (config, error) {
 	}
 	text(&c.domain, "domain", "berth.localhost", "domain that all host names end in")
 	text(&c.namespace, "namespace", "berth-system", "namespace the platform runs in")
+	c.management.flags(text)
 	text(&c.chart, "vcluster-chart", "/charts/vcluster", "folder of the vCluster chart, version "+vcluster.ChartVersion)
 	text(&c.images.Syncer, "vcluster-image", images.Syncer, "image of vCluster's syncer, the open-source edition")
 	text(&c.images.Kubernetes, "kubernetes-image", images.Kubernetes, "image with the binaries of a control plane")
 	text(&c.images.CoreDNS, "coredns-image", images.CoreDNS, "image of a tenant's DNS server")
-	text(&c.proof.Resolver, "domain-resolver", "", "host:port of the DNS server asked for proofs of domains, empty for the system's")
+	text(&c.proof.Resolver, "domain-resolver", "", "host:port of the DNS server asked for proofs of domains, empty for the system's; not used with controller-name")
 	private := flags.String("domain-private-cidrs", fromEnvironment("domain-private-cidrs", ""),
-		"addresses proofs may be fetched from besides public ones, with commas between them")
+		"addresses proofs may be fetched from besides public ones, with commas between them; not used with controller-name")
 	if err := c.acme.flags(flags, text); err != nil {
 		problems = append(problems, err)
 	}
@@ -132,7 +135,15 @@ func (c config) Validate() error {
 	if info, err := os.Stat(c.chart); err != nil || !info.IsDir() {
 		problems = append(problems, errs.New(errs.Invalid, "vcluster-chart", strconv.Quote(c.chart)+" is not a folder", "give the folder of the vCluster chart"))
 	}
-	return errors.Join(append(problems, c.images.Validate(), c.acme.Validate(), c.log.Validate())...)
+	if c.management.name != "" && !c.leaderElect {
+		problems = append(problems, errs.New(errs.Invalid, "leader-elect", "is false, but a controller with a name is heard by its lease",
+			"leave it true, or leave controller-name and management-kubeconfig out"))
+	}
+	if c.management.name != "" && c.acme.directory != "" {
+		problems = append(problems, errs.New(errs.Invalid, "acme-directory", "is given, but the management cluster's controller orders certificates",
+			"give it to that one, and leave it out here"))
+	}
+	return errors.Join(append(problems, c.images.Validate(), c.management.Validate(), c.acme.Validate(), c.log.Validate())...)
 }
 
 // fromEnvironment gives the default of a flag.

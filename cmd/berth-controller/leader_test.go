@@ -20,6 +20,7 @@ import (
 
 	"github.com/berth-dev/berth/api/v1alpha1"
 	"github.com/berth-dev/berth/internal/kubetest"
+	"github.com/berth-dev/berth/tenancy"
 )
 
 // asController makes this test binary the controller.
@@ -72,10 +73,31 @@ func TestASecondControllerTakesOver(t *testing.T) {
 	t.Logf("the third works %s after the second was told to end", time.Since(ended).Round(10*time.Millisecond))
 }
 
+// TestAControllerWithANameWorksOnTwoClusters runs the controller of a host whose management
+// cluster is another one.
+func TestAControllerWithANameWorksOnTwoClusters(t *testing.T) {
+	management, host := kubetest.Start(t), kubetest.Host(t)
+	p := &pair{
+		Env: management, namespace: management.Namespace(t), kubeconfig: kubeconfig(t, host.Config), chart: chart(t), controller: "eu",
+	}
+	eu := p.start(t, "--controller-name=eu", "--management-kubeconfig="+kubeconfig(t, management.Config))
+	p.holder(t, "")
+	p.work(t, "far")
+	var leases coordinationv1.LeaseList
+	if err := host.Client.List(t.Context(), &leases, client.InNamespace(p.namespace)); err != nil || len(leases.Items) > 0 {
+		t.Errorf("on the host there are leases: %v (%v)", leases.Items, err)
+	}
+	if said := eu.said(t); strings.Contains(said, "ERROR") || strings.Contains(said, "no matches for kind") {
+		t.Errorf("it said:\n%s", said)
+	}
+}
+
 // pair is what controllers that share a lease share.
 type pair struct {
 	*kubetest.Env
 	namespace, kubeconfig, chart string
+	// controller is their name.
+	controller string
 }
 
 // controller is one process and what it logs.
@@ -84,15 +106,14 @@ type controller struct {
 	log string
 }
 
-func (p *pair) start(t *testing.T) *controller {
+func (p *pair) start(t *testing.T, args ...string) *controller {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &controller{exec.CommandContext(t.Context(), self,
-		"--vcluster-chart="+p.chart, "--namespace="+p.namespace, "--metrics-address=0", "--health-address=0",
-	), filepath.Join(t.TempDir(), "log")}
+	args = append(args, "--vcluster-chart="+p.chart, "--namespace="+p.namespace, "--metrics-address=0", "--health-address=0")
+	c := &controller{exec.CommandContext(t.Context(), self, args...), filepath.Join(t.TempDir(), "log")}
 	log, err := os.Create(c.log)
 	if err != nil {
 		t.Fatal(err)
@@ -136,7 +157,7 @@ func (p *pair) holder(t *testing.T, not string) string {
 	name := ""
 	p.until(t, "another holder of the lease than "+not, func(ctx context.Context) bool {
 		lease := &coordinationv1.Lease{}
-		if err := p.Client.Get(ctx, client.ObjectKey{Namespace: p.namespace, Name: leaseName}, lease); err != nil || lease.Spec.HolderIdentity == nil {
+		if err := p.Client.Get(ctx, client.ObjectKey{Namespace: p.namespace, Name: tenancy.LeaseName(p.controller)}, lease); err != nil || lease.Spec.HolderIdentity == nil {
 			return false
 		}
 		name = *lease.Spec.HolderIdentity
@@ -151,7 +172,7 @@ func (p *pair) work(t *testing.T, name string) {
 	host := &v1alpha1.HostCluster{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: v1alpha1.HostClusterSpec{
-			Region: "nowhere", CPUOvercommit: 1, Pool: v1alpha1.PoolSpec{MaxClusters: 1, MaxStarting: 1},
+			Region: "nowhere", ControllerName: p.controller, CPUOvercommit: 1, Pool: v1alpha1.PoolSpec{MaxClusters: 1, MaxStarting: 1},
 			Network: v1alpha1.HostNetwork{APIServerCIDRs: []string{"192.0.2.1/32"}, APIServerPort: 6443},
 		},
 	}

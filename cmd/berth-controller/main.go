@@ -9,6 +9,7 @@ import (
 	"os"
 	_ "time/tzdata" // schedules name time zones, and not every machine knows them
 
+	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/berth-dev/berth/internal/logging"
@@ -32,22 +33,32 @@ func run(ctx context.Context, args []string) error {
 	logger := logging.New(os.Stderr, config.log)
 	logging.Install(logger)
 
-	rest, err := ctrl.GetConfig()
+	hostREST, err := ctrl.GetConfig()
 	if err != nil {
 		return fmt.Errorf("finding the host cluster: %w", err)
 	}
-	// The API server's own fairness bounds us; the client's default of 20 requests a
-	// second would make a queue of tenants wait on this process.
-	rest.QPS, rest.Burst = 200, 400
-
-	mgr, err := newManager(config, rest)
+	managementREST, err := config.management.config(hostREST)
 	if err != nil {
 		return err
 	}
-	if err := register(mgr, config, logger); err != nil {
+	// The API server's own fairness bounds us; the client's default of 20 requests a
+	// second would make a queue of tenants wait on this process.
+	for _, rest := range []*rest.Config{hostREST, managementREST} {
+		rest.QPS, rest.Burst = 200, 400
+	}
+
+	mgr, err := newManager(config, managementREST)
+	if err != nil {
 		return err
 	}
-	logger.InfoContext(ctx, "starting", slog.String("domain", config.domain))
+	host, err := addHost(mgr, config, hostREST)
+	if err != nil {
+		return err
+	}
+	if err := register(mgr, host, config, logger); err != nil {
+		return err
+	}
+	logger.InfoContext(ctx, "starting", slog.String("domain", config.domain), slog.String("controllerName", config.management.name))
 	if err := mgr.Start(ctx); err != nil {
 		return fmt.Errorf("running: %w", err)
 	}

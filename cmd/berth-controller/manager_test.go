@@ -52,7 +52,7 @@ func TestEveryReconcilerStartsAndStops(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := register(mgr, c, slog.New(slog.DiscardHandler)); err != nil {
+	if err := register(mgr, mgr, c, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())

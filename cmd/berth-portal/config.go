@@ -22,6 +22,7 @@ type Config struct {
 	Domain        string
 	EdgePort      int
 	EdgeCAFile    string
+	EdgeAddress   string
 	AccessService string
 	Mirrors       map[string]service.Mirror
 	Logging       logging.Config
@@ -45,6 +46,7 @@ func parse(args []string) (Config, error) {
 	flags.StringVar(&conf.Domain, "domain", env("BERTH_DOMAIN", "berth.localhost"), "what all host names end in")
 	flags.IntVar(&conf.EdgePort, "edge-port", port, "port people reach the edge on")
 	flags.StringVar(&conf.EdgeCAFile, "edge-ca-file", env("BERTH_EDGE_CA_FILE", "/etc/berth/edge-ca/tls.crt"), "PEM certificate that signs the edge's; no such file means a public one")
+	flags.StringVar(&conf.EdgeAddress, "edge-address", env("BERTH_EDGE_ADDRESS", "berth-router.berth-system.svc:443"), "the edge, `host:port`, through which tenants on other host clusters are reached")
 	flags.StringVar(&conf.AccessService, "access-log-service", env("BERTH_ACCESS_LOG_SERVICE", ""), "Service in the platform's namespace with a port named access, behind which the edge tells its access log; empty for none")
 	flags.Func("registry-mirror", "another address of a registry, `name=http://host:port`; a bare host:port is the embedded registry's (repeatable)", conf.addMirror)
 	flags.StringVar(&conf.Logging.Format, "log-format", conf.Logging.Format, "text or json")
@@ -73,7 +75,7 @@ func (c *Config) addMirror(text string) error {
 // Validate says what is wrong with the configuration.
 func (c *Config) Validate() error {
 	var all []error
-	for name, address := range map[string]string{"address": c.Address, "health-address": c.HealthAddress} {
+	for name, address := range map[string]string{"address": c.Address, "health-address": c.HealthAddress, "edge-address": c.EdgeAddress} {
 		if _, _, err := net.SplitHostPort(address); err != nil {
 			all = append(all, fmt.Errorf("--%s: %q is not host:port", name, address))
 		}

@@ -11,7 +11,7 @@ import (
 
 func TestFlagsSayWhatIsWrong(t *testing.T) {
 	for wrong, want := range map[string]string{
-		"--address=8080": "--address", "--domain=Ex_ample": "--domain", "--edge-port=0": "--edge-port",
+		"--address=8080": "--address", "--domain=Ex_ample": "--domain", "--edge-port=0": "--edge-port", "--edge-address=edge": "--edge-address",
 		"--registry-mirror=x=": "registry", "--log-level=loud": "loud", "serve": "unexpected argument", "--nonsense": "nonsense",
 	} {
 		if _, err := parse([]string{wrong}); err == nil || !strings.Contains(err.Error(), want) {

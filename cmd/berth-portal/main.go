@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 	_ "time/tzdata" // schedules name time zones, and not every machine knows them
@@ -85,6 +86,8 @@ func newHandler(conf Config, c client.WithWatch, log *slog.Logger, draining <-ch
 		Clock:  clock.RealClock{},
 		Domain: conf.Domain, EdgePort: conf.EdgePort,
 		EdgeCA:        func() ([]byte, error) { return readCA(conf.EdgeCAFile) },
+		EdgeAddress:   conf.EdgeAddress,
+		EdgeRoots:     func() ([]byte, error) { return edgeRoots(conf.EdgeCAFile, systemRoots()) },
 		AccessService: conf.AccessService,
 	})
 	return portal.New(portal.Options{
@@ -105,6 +108,21 @@ func readCA(path string) ([]byte, error) {
 		return nil, nil
 	}
 	return raw, err
+}
+
+// systemRoots is the file of the certificates that the system trusts, where Go looks on the
+// systems that the portal's image is made from.
+func systemRoots() string { return env("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt") }
+
+// edgeRoots reads what the edge is verified by: its own authority and those that the system
+// trusts. Without its own there is nothing to add to the system's.
+func edgeRoots(caFile, systemFile string) ([]byte, error) {
+	own, err := readCA(caFile)
+	if err != nil || len(own) == 0 {
+		return nil, err
+	}
+	public, err := readCA(systemFile)
+	return slices.Concat(own, []byte("\n"), public), err
 }
 
 // serve answers until ctx ends; then streams end at once and the rest is finished.

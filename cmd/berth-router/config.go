@@ -23,6 +23,8 @@ import (
 // config is everything the router is told. Each flag --some-name has its default from
 // the environment variable BERTH_SOME_NAME.
 type config struct {
+	controllerName   string
+	management       string
 	httpsAddress     string
 	httpAddress      string
 	tcpAddress       string
@@ -49,12 +51,14 @@ func parseConfig(args []string, env func(string) string, out io.Writer) (config,
 	fs := flag.NewFlagSet("berth-router", flag.ContinueOnError)
 	fs.SetOutput(out)
 	text := func(to *string, name, value, usage string) { fs.StringVar(to, name, value, usage) }
+	text(&c.controllerName, "controller-name", "", "name of the controller of the host cluster we run in, as its HostCluster says; empty on the management cluster")
+	text(&c.management, "management-kubeconfig", "", "kubeconfig of the management cluster; empty where the host cluster is that")
 	text(&c.httpsAddress, "https-address", ":8443", "address to serve HTTPS on")
 	text(&c.httpAddress, "http-address", ":8080", "address to serve redirects to HTTPS on")
 	text(&c.tcpAddress, "tcp-address", ":8444", "address to serve TLS streams on; empty for none")
 	fs.IntVar(&c.publicHTTPSPort, "public-https-port", 8443, "port people reach HTTPS by, for redirects")
 	text(&c.domain, "domain", "berth.localhost", "domain every host lies under")
-	text(&c.apiUpstream, "api-upstream", "", "portal behind api.<domain> and berth.<domain>: host:port or http://host:port")
+	text(&c.apiUpstream, "api-upstream", "", "portal behind api.<domain> and berth.<domain>: host:port or http://host:port; on the management cluster only")
 	text(&c.tenantServerName, "tenant-server-name", "kubernetes.default.svc", "name that tenants' API servers are verified by")
 	text(&c.caDir, "ca-dir", "/etc/berth/edge-ca", "folder with tls.crt and tls.key of the authority that signs certificates")
 	text(&c.storageDir, "storage-dir", "/data", "folder that keeps certificates and the last table between restarts")
@@ -101,6 +105,13 @@ func (c config) Validate() error {
 	var found error
 	wrong := func(field, message, fix string) {
 		found = errors.Join(found, errs.New(errs.Invalid, field, message, fix))
+	}
+	if (c.controllerName == "") != (c.management == "") {
+		wrong("controller-name", "goes together with management-kubeconfig: one is given without the other",
+			"give both on the host of another management cluster, and none on the management cluster")
+	}
+	if c.controllerName != "" && c.apiUpstream != "" {
+		wrong("api-upstream", "the portal is on the management cluster", "leave it out: the edge there is asked")
 	}
 	for field, address := range map[string]string{
 		"https-address": c.httpsAddress, "http-address": c.httpAddress, "tcp-address": c.tcpAddress,

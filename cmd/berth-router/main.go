@@ -1,6 +1,6 @@
 // Command berth-router is the edge: it sends every request from outside to the app, the
-// tenant's API server or the portal that its host name stands for. It reads the host
-// cluster and writes nothing to it.
+// tenant's API server or the portal that its host name stands for. It reads the management
+// cluster and the host cluster and writes nothing to them.
 package main
 
 import (
@@ -28,6 +28,7 @@ import (
 	"github.com/berth-dev/berth/apps/router/access"
 	"github.com/berth-dev/berth/apps/router/feed"
 	"github.com/berth-dev/berth/apps/router/table"
+	"github.com/berth-dev/berth/internal/errs"
 	"github.com/berth-dev/berth/internal/logging"
 )
 
@@ -55,12 +56,12 @@ func run(ctx context.Context, c config, log *slog.Logger) error {
 	work, cancelWork := context.WithCancel(ctx)
 	defer cancelWork()
 
-	host, err := hostCluster(c.kubeconfig)
+	management, host, err := clusters(c)
 	if err != nil {
-		return fmt.Errorf("finding the host cluster: %w", err)
+		return err
 	}
-	routes := table.New(table.Config{Domain: c.domain, Platform: c.platform()})
-	changes, err := feed.New(host, routes, c.storageDir, log)
+	routes := table.New(table.Config{Domain: c.domain, Platform: c.platform(), Controller: c.controllerName})
+	changes, err := feed.New(management, host, routes, c.storageDir, log)
 	if err != nil {
 		return err
 	}
@@ -172,6 +173,23 @@ func awaitTable(stop context.Context, changes *feed.Feed, failed <-chan error) e
 		}
 	}
 	return nil
+}
+
+// clusters finds the API servers of the management cluster and of the host, which is nil
+// where they are one.
+func clusters(c config) (management, host *rest.Config, err error) {
+	if host, err = hostCluster(c.kubeconfig); err != nil {
+		return nil, nil, fmt.Errorf("finding the host cluster: %w", err)
+	}
+	if c.management == "" {
+		return host, nil, nil
+	}
+	// Errors of parsing may hold what is in the file, which is secret.
+	if management, err = hostCluster(c.management); err != nil {
+		return nil, nil, errs.New(errs.Invalid, "management-kubeconfig", c.management+" cannot be used",
+			"give a file with the kubeconfig that the host was joined with")
+	}
+	return management, host, nil
 }
 
 // hostCluster finds the API server of the cluster we run in, or the one a file names.

@@ -162,3 +162,20 @@ func TestTheRouterBecomesReadyServesAndStopsOnASignal(t *testing.T) {
 		t.Errorf("the log says %s", &logged)
 	}
 }
+
+func TestAManagementKubeconfigThatCannotBeUsedIsNotQuoted(t *testing.T) {
+	t.Parallel()
+	bad := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(bad, []byte("users:\n- name: x\n  user: {token: s3cret, nonsense\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	host := kubeconfigOf(t, &rest.Config{Host: "https://127.0.0.1:1"})
+	_, _, err := clusters(config{kubeconfig: host, controllerName: "eu", management: bad})
+	if err == nil || !strings.Contains(err.Error(), "management-kubeconfig") || strings.Contains(err.Error(), "s3cret") {
+		t.Errorf("got %v", err)
+	}
+	management, same, err := clusters(config{kubeconfig: host})
+	if err != nil || management == nil || same != nil {
+		t.Errorf("one cluster gives %v, %v, %v", management, same, err)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -76,12 +77,26 @@ func (c *cli) listHostClusters(ctx context.Context) error {
 			fmt.Fprintln(w, "There are no hosts yet. Make a HostCluster; see docs/spec/hostcluster.md.")
 			return
 		}
-		table(w, "NAME|REGION|TENANTS|READY|FREE OCUS|STATE", func(row func(...any)) {
-			for _, h := range hosts {
-				row(h.Name, h.Region, fmt.Sprintf("%d of %d", h.Bound, h.MaxClusters), h.Available,
-					fmt.Sprintf("%d of %d", h.FreeOCUs, h.CapacityOCUs), hostState(&h))
+		hostTable(w, hosts)
+	})
+}
+
+// hostTable has a column for controllers only where there are several.
+func hostTable(w io.Writer, hosts []apiclient.HostCluster) {
+	named := slices.ContainsFunc(hosts, func(h apiclient.HostCluster) bool { return h.ControllerName != "" })
+	header := "NAME|REGION|TENANTS|READY|FREE OCUS|STATE"
+	if named {
+		header = "NAME|REGION|CONTROLLER|TENANTS|READY|FREE OCUS|STATE"
+	}
+	table(w, header, func(row func(...any)) {
+		for _, h := range hosts {
+			cells := []any{h.Name, h.Region}
+			if named {
+				cells = append(cells, orDash(h.ControllerName))
 			}
-		})
+			row(append(cells, fmt.Sprintf("%d of %d", h.Bound, h.MaxClusters), h.Available,
+				fmt.Sprintf("%d of %d", h.FreeOCUs, h.CapacityOCUs), hostState(&h))...)
+		}
 	})
 }
 
@@ -120,6 +135,10 @@ func (c *cli) hostClusterInfo(ctx context.Context, name string) error {
 			row("State", hostState(&h))
 			row("Region", h.Region)
 			row("Zones", orDash(strings.Join(h.Zones, ", ")))
+			if h.ControllerName != "" {
+				row("Controller", h.ControllerName)
+				row("Edge", orDash(h.EdgeAddress))
+			}
 			row("Tenants", fmt.Sprintf("%d of %d", h.Bound, h.MaxClusters))
 			row("Pool", fmt.Sprintf("%d of %d ready, %d starting", h.Available, h.PoolSize, h.Starting))
 			row("Free OCUs", fmt.Sprintf("%d of %d", h.FreeOCUs, h.CapacityOCUs))

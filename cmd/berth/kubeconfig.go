@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -98,6 +100,8 @@ func addContext(ctx context.Context, conf *clientcmdapi.Config, where apiclient.
 	cluster.Server, cluster.CertificateAuthorityData = where.Server, []byte(where.CA)
 	if server, host, ok := loopback(ctx, where.Server); ok {
 		cluster.Server, cluster.TLSServerName = server, host
+	} else if vouchedFor(ctx, where.Server, nil) {
+		cluster.CertificateAuthorityData = nil
 	}
 	user := clientcmdapi.NewAuthInfo()
 	user.Exec = &clientcmdapi.ExecConfig{
@@ -117,6 +121,28 @@ func addContext(ctx context.Context, conf *clientcmdapi.Config, where apiclient.
 	conf.Clusters[name], conf.AuthInfos[name], conf.Contexts[name] = cluster, user, entry
 	conf.CurrentContext = name
 	return nil
+}
+
+// vouchedFor says whether a server shows a certificate that the roots, or without any the
+// system's, know: kubectl would refuse it for another authority.
+func vouchedFor(ctx context.Context, server string, roots *x509.CertPool) bool {
+	u, err := url.Parse(server)
+	if err != nil {
+		return false
+	}
+	port := u.Port()
+	if port == "" {
+		port = "443"
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	dialer := &tls.Dialer{Config: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}
+	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
+	if err != nil {
+		return false
+	}
+	_ = conn.Close() // it has told what was asked
+	return true
 }
 
 // loopback gives the address of a server on this machine whose name the system cannot

@@ -12,7 +12,7 @@ func fakeHosts() map[string]*apiclient.HostCluster {
 	return map[string]*apiclient.HostCluster{
 		"eu-1": {Name: "eu-1", Region: "eu", Zones: []string{"eu-a", "eu-b"}, PoolSize: 1, MaxClusters: 100, Available: 1, Bound: 3, CapacityOCUs: 40, FreeOCUs: 12},
 		"eu-2": {
-			Name: "eu-2", Region: "eu", MaxClusters: 100,
+			Name: "eu-2", Region: "eu", MaxClusters: 100, ControllerName: "eu-2", EdgeAddress: "edge.eu-2.example.com:443",
 			Skipped:    &apiclient.Skipped{Reason: "Unreachable", Message: "The API server has not answered for a minute"},
 			Conditions: []apiclient.Condition{{Type: "Reachable", Status: "False", Message: "no answer"}},
 		},

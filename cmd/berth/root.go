@@ -60,6 +60,7 @@ func asksJSON(args []string) bool {
 
 // newRoot builds the whole tree of commands.
 func newRoot(c *cli) *cobra.Command {
+	var asksVersion bool
 	root := &cobra.Command{
 		Use:   "berth",
 		Short: "Deploy apps and get a URL",
@@ -77,8 +78,15 @@ func newRoot(c *cli) *cobra.Command {
 			}
 			return unknownCommand(cmd, args)
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if asksVersion {
+				return c.showVersion()
+			}
+			return cmd.Help()
+		},
 	}
+	root.Flags().BoolVar(&asksVersion, "version", false, "print the version")
+	root.SetHelpCommand(helpCommand())
 	root.SuggestionsMinimumDistance = 3
 	root.CompletionOptions.HiddenDefaultCmd = false
 	flags := root.PersistentFlags()
@@ -104,7 +112,7 @@ func newRoot(c *cli) *cobra.Command {
 		groupConfig:     slices.Concat(c.configCommands(), c.configHistoryCommands(), c.secretCommands()),
 		groupDomains:    slices.Concat(c.domainCommands(), c.certCommands()),
 		groupTenants:    slices.Concat(c.tenantCommands(), c.planCommands(), c.regionCommands()),
-		groupPlatform:   c.hostClusterCommands(),
+		groupPlatform:   slices.Concat(c.hostClusterCommands(), c.joinCommands()),
 		groupAccount:    slices.Concat(c.loginCommands(), c.versionCommands()),
 		groupKubernetes: c.kubeconfigCommands(),
 		groupMachine:    {c.upCommand(), c.downCommand(), c.statusCommand(), c.doctorCommand()},
@@ -115,6 +123,33 @@ func newRoot(c *cli) *cobra.Command {
 		}
 	}
 	return root
+}
+
+// helpCommand is in place of cobra's own, which forgives a command that is not there.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "help [COMMAND]", Short: "Say how a command is used",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			found, rest, err := cmd.Root().Find(args)
+			switch {
+			case err != nil || found == cmd.Root() && len(args) > 0:
+				return unknownCommand(cmd.Root(), args)
+			case len(rest) > 0:
+				return arguments(0, 0, "")(found, rest)
+			}
+			found.InitDefaultHelpFlag()
+			return found.Help()
+		},
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+			var names []string
+			for _, known := range cmd.Root().Commands() {
+				if len(args) == 0 && !known.Hidden && strings.HasPrefix(known.Name(), begun) {
+					names = append(names, known.Name())
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+	}
 }
 
 // arguments checks how many arguments a command got and says what belongs there.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -14,8 +16,11 @@ import (
 // statusOutput is what `berth status --json` prints.
 type statusOutput struct {
 	upOutput
-	Running bool                      `json:"running"`
-	Parts   []localcluster.PartStatus `json:"parts,omitempty"`
+	Running bool `json:"running"`
+	// Links say how a host is linked, Hosts which hosts an instance has.
+	Links *localcluster.Links            `json:"links,omitempty"`
+	Hosts map[string]localcluster.HostOf `json:"hosts,omitempty"`
+	Parts []localcluster.PartStatus      `json:"parts,omitempty"`
 }
 
 func (c *cli) statusCommand() *cobra.Command {
@@ -30,17 +35,9 @@ func (c *cli) statusCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			state, err := instance.LoadState()
+			status, err := statusOf(instance)
 			if err != nil {
 				return err
-			}
-			status := statusOutput{upOutput: describe(instance, state.Ports)}
-			if instance.Running() != nil {
-				status.Running = true
-				// In the first second of a start nothing is known of the parts yet.
-				if status.Parts, err = instance.Parts(); err != nil && !errors.Is(err, fs.ErrNotExist) {
-					return err
-				}
 			}
 			return c.show(status, func(w io.Writer) { printStatus(w, instance, status) })
 		},
@@ -49,12 +46,52 @@ func (c *cli) statusCommand() *cobra.Command {
 	return command
 }
 
+func statusOf(instance *localcluster.Instance) (statusOutput, error) {
+	state, err := instance.LoadState()
+	if err != nil {
+		return statusOutput{}, err
+	}
+	described, err := describe(instance, state)
+	if err != nil {
+		return statusOutput{}, err
+	}
+	status := statusOutput{upOutput: described}
+	if status.Hosts, err = instance.Hosts(); err != nil || instance.Running() == nil {
+		return status, err
+	}
+	status.Running = true
+	if state.Host != nil {
+		links, err := instance.Links()
+		if err != nil {
+			return statusOutput{}, err
+		}
+		status.Links = &links
+	}
+	// In the first second of a start nothing is known of the parts yet.
+	if status.Parts, err = instance.Parts(); errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return status, err
+}
+
 func printStatus(out io.Writer, instance *localcluster.Instance, status statusOutput) {
 	switch {
 	case status.Running && len(status.Parts) == 0:
 		fmt.Fprintf(out, "Instance %q is starting.\n", instance.Name)
+	case status.Running && status.Host != nil:
+		fmt.Fprintf(out, "Instance %q runs, a host of instance %q: %s\n\n", instance.Name, status.Host.Instance, status.URL)
+		fmt.Fprintf(out, "  region       %s\n", status.Host.Region)
+		links := "up"
+		if !status.Links.Up {
+			links = "down: " + status.Links.Problem
+		}
+		fmt.Fprintf(out, "  links        %s\n", links)
+		fmt.Fprintf(out, "  kubeconfig   %s\n\n", status.Kubeconfig)
 	case status.Running:
 		fmt.Fprintf(out, "Instance %q runs: %s\n\n", instance.Name, status.URL)
+		for _, name := range slices.Sorted(maps.Keys(status.Hosts)) {
+			fmt.Fprintf(out, "  host         %s, region %s; see: berth status --name %[1]s\n", name, status.Hosts[name].Region)
+		}
 		fmt.Fprintf(out, "  registry     %s\n", status.Registry)
 		fmt.Fprintf(out, "  certificate  %s\n", status.CA)
 		fmt.Fprintf(out, "  kubeconfig   %s\n", status.Kubeconfig)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -9,14 +10,17 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"k8s.io/client-go/rest"
 
 	"github.com/berth-dev/berth/internal/localcluster"
+	"github.com/berth-dev/berth/tenancy/hosts"
 )
 
 // upOutput is what `berth up --json` and `berth status --json` print about a running
 // instance.
 type upOutput struct {
 	Name       string                  `json:"name"`
+	Host       *localcluster.HostOf    `json:"hostOf,omitempty"`
 	Domain     string                  `json:"domain"`
 	URL        string                  `json:"url"`
 	HTTPSPort  int                     `json:"httpsPort"`
@@ -32,8 +36,11 @@ type upOutput struct {
 	Total      int64                   `json:"totalMilliseconds,omitempty"`
 }
 
-func describe(instance *localcluster.Instance, ports localcluster.Ports) upOutput {
-	return upOutput{
+// describe says how an instance is used. A host is used through the instance it is a host of:
+// the API, the registry, the command line's login and the zone file are that one's.
+func describe(instance *localcluster.Instance, state localcluster.State) (upOutput, error) {
+	ports := state.Ports
+	output := upOutput{
 		Name: instance.Name, Domain: localcluster.Domain,
 		URL:       fmt.Sprintf("https://api.%s:%d", localcluster.Domain, ports.HTTPS),
 		HTTPSPort: ports.HTTPS, HTTPPort: ports.HTTP, TCPPort: ports.TCP,
@@ -41,6 +48,21 @@ func describe(instance *localcluster.Instance, ports localcluster.Ports) upOutpu
 		CA:       instance.EdgeCA(), CLIConfig: instance.CLIConfig(),
 		Kubeconfig: instance.Kubeconfig(), Logs: instance.Logs(), ZoneFile: instance.ZoneFile(),
 	}
+	if state.Host == nil {
+		return output, nil
+	}
+	through, err := localcluster.Open(state.Host.Instance)
+	if err != nil {
+		return upOutput{}, err
+	}
+	other, err := through.LoadState()
+	if err != nil {
+		return upOutput{}, err
+	}
+	of, err := describe(through, localcluster.State{Ports: other.Ports})
+	output.Host, output.URL, output.Registry = state.Host, of.URL, of.Registry
+	output.CA, output.CLIConfig, output.ZoneFile = of.CA, of.CLIConfig, of.ZoneFile
+	return output, err
 }
 
 func (c *cli) upCommand() *cobra.Command {
@@ -57,9 +79,10 @@ the source tree. Ctrl-C before the end leaves nothing running.`,
   berth up --name second --pool 0     a second one beside it
   berth up --name plain --bare        only the Kubernetes, without Berth
   berth up --name far --fargate       tenants' pods behave as on Fargate
+  berth up --name eu --join berth     a host of the instance berth, in the region eu
   berth up --context my-eks --registry 123456789012.dkr.ecr.eu-central-1.amazonaws.com/berth --values eks.yaml
                                       into a cluster that exists`,
-		Args: arguments(0, 0, ""), PreRunE: here("name", "bare", "fargate", "fargate-start-delay", "fargate-patch-after"),
+		Args: arguments(0, 0, ""), PreRunE: here("name", "bare", "fargate", "fargate-start-delay", "fargate-patch-after", "join", "region"),
 		RunE: func(command *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(command.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
@@ -74,7 +97,7 @@ the source tree. Ctrl-C before the end leaves nothing running.`,
 			if err != nil {
 				return err
 			}
-			options.Out = command.ErrOrStderr()
+			options.Out, options.Join.Register = command.ErrOrStderr(), register
 			result, err := instance.Up(ctx, options)
 			if err != nil {
 				return err
@@ -90,6 +113,8 @@ the source tree. Ctrl-C before the end leaves nothing running.`,
 	flags.BoolVar(&options.Fargate.Enabled, "fargate", false, "treat pods of tenants as Fargate does")
 	flags.DurationVar(&options.Fargate.StartDelay, "fargate-start-delay", 0, "with --fargate: how long a pod waits for its machine, such as 45s")
 	flags.DurationVar(&options.Fargate.PatchAfter, "fargate-patch-after", 0, "with --fargate: evict pods of this age, and delete them at twice that (default: never)")
+	flags.StringVar(&options.Join.Instance, "join", "", "make it a host of this instance, with no Berth of its own; said once, it stays so")
+	flags.StringVar(&options.Join.Region, "region", "", "with --join: the region it serves (default: its name)")
 	flags.StringVar(&into.Context, "context", "", "install into the cluster of this kubeconfig context instead")
 	flags.StringVar(&into.Kubeconfig, "kubeconfig", "", "with --context: the kubeconfig (default: KUBECONFIG, or ~/.kube/config)")
 	flags.StringVar(&into.Registry, "registry", "", "with --context: where to push Berth's images for the cluster")
@@ -125,8 +150,14 @@ func here(flags ...string) func(*cobra.Command, []string) error {
 
 // reportUp says what is there now and how to use it.
 func (c *cli) reportUp(instance *localcluster.Instance, result *localcluster.Result, bare bool) error {
-	output := describe(instance, result.Ports)
+	output, err := describe(instance, localcluster.State{Ports: result.Ports, Host: result.Host})
+	if err != nil {
+		return err
+	}
 	output.Steps, output.Total = result.Steps, result.Total.Milliseconds()
+	if result.Host != nil {
+		return c.show(output, func(out io.Writer) { printHost(out, output) })
+	}
 	if instance.Name == localcluster.DefaultName && !bare {
 		path, err := userConfig(instance)
 		if err != nil {
@@ -148,6 +179,30 @@ func (c *cli) reportUp(instance *localcluster.Instance, result *localcluster.Res
 	})
 }
 
+// printHost says that a host is there now and what is done with it next.
+func printHost(out io.Writer, host upOutput) {
+	fmt.Fprintf(out, "\nInstance %q is up (%.1f s), a host of instance %q.\n\n", host.Name, float64(host.Total)/1000, host.Host.Instance)
+	fmt.Fprintf(out, "  next        berth tenants:create acme-%s --region %[1]s\n", host.Host.Region)
+	if host.Host.Instance != localcluster.DefaultName {
+		fmt.Fprintf(out, "  commands    export BERTH_CONFIG=%s\n", host.CLIConfig)
+	}
+	fmt.Fprintf(out, "  kubectl     export KUBECONFIG=%s\n", host.Kubeconfig)
+	fmt.Fprintf(out, "  logs        %s\n", host.Logs)
+}
+
+// register makes an instance known to its management cluster, and returns the values of its
+// chart that lead there.
+func register(ctx context.Context, management *rest.Config, host localcluster.Host) (map[string]any, error) {
+	joined, err := hosts.Join(ctx, management, hosts.Options{
+		Name: host.Name, Region: host.Spec.Region, EdgeAddress: host.Spec.EdgeAddress, PoolSize: &host.Spec.Pool.Size,
+		Host: host.Spec, Server: host.Server, CABundle: host.CA,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return (&joining{}).complete(joined), nil
+}
+
 // installOutput is what `berth up --context --json` prints. Where Berth answers is known
 // only of an embedded instance.
 type installOutput struct {
@@ -164,7 +219,11 @@ func (c *cli) reportInstall(into localcluster.InstallOptions) error {
 		if err != nil {
 			return err
 		}
-		output.URL, output.CLIConfig = describe(instance, state.Ports).URL, instance.CLIConfig()
+		there, err := describe(instance, state)
+		if err != nil {
+			return err
+		}
+		output.URL, output.CLIConfig = there.URL, there.CLIConfig
 	}
 	return c.show(output, func(out io.Writer) {
 		fmt.Fprintf(out, "\nBerth is up in the cluster of the context %s.\n\n", into.Context)
@@ -212,7 +271,10 @@ func (c *cli) downCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "down",
 		Short: "Stop Berth on this machine",
-		Long:  "Stop an instance. Its tenants and apps come back with the next `berth up`, unless --delete removes them.",
+		Long: `Stop an instance. Its tenants and apps come back with the next ` + "`berth up`" + `, unless --delete removes them.
+
+An instance that is a host of another stays known there, and is away. To remove one for good, delete
+the tenants on it, run ` + "`berth hostclusters:leave`" + ` while it is up, and then this with --delete.`,
 		Example: `  berth down
   berth down --delete                 and remove everything it kept
   berth down --context my-eks         uninstall Berth from another cluster`,
@@ -230,11 +292,21 @@ func (c *cli) downCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			state, err := instance.LoadState()
+			if err != nil {
+				return err
+			}
+			lost := forget && instance.StillKnown(cmd.Context())
 			if err := instance.Down(forget); err != nil {
 				return err
 			}
 			return c.show(map[string]any{"name": instance.Name, "running": false, "deleted": forget}, func(w io.Writer) {
 				fmt.Fprintf(w, "Instance %q %s.\n", instance.Name, map[bool]string{true: "is gone with all it kept", false: "is stopped"}[forget])
+				if lost {
+					fmt.Fprintf(w, "\nInstance %q still lists it as a host, and what is described there of its tenants stays until it is back:\n\n", state.Host.Instance)
+					fmt.Fprintf(w, "  berth up --name %s --join %s --region %s\n", instance.Name, state.Host.Instance, state.Host.Region)
+					fmt.Fprintf(w, "  berth hostclusters:leave %s --management-context berth-%s     when the tenants are deleted\n", instance.Name, state.Host.Instance)
+				}
 			})
 		},
 	}

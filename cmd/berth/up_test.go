@@ -75,6 +75,9 @@ func TestFlagsOfAnotherPlaceAreRefused(t *testing.T) {
 		"a registry without a context":   {up, []string{"--registry", "r"}, "--registry"},
 		"Fargate's rules elsewhere":      {up, []string{"--context", "x", "--fargate"}, "--fargate"},
 		"no Berth elsewhere":             {up, []string{"--context", "x", "--bare"}, "--bare"},
+		"a host here":                    {up, []string{"--name", "eu", "--join", "berth", "--region", "eu"}, ""},
+		"a host elsewhere":               {up, []string{"--context", "x", "--join", "berth"}, "--join"},
+		"a region elsewhere":             {up, []string{"--context", "x", "--region", "eu"}, "--region"},
 		"an instance elsewhere":          {up, []string{"--context", "x", "--name", "far"}, "--name"},
 		"a context that came out empty":  {up, []string{"--context", ""}, "--context"},
 		"down here":                      {down, []string{"--delete"}, ""},
@@ -99,5 +102,66 @@ func TestFlagsOfAnotherPlaceAreRefused(t *testing.T) {
 				t.Errorf("%v, want %s refused with a fix", err, test.want)
 			}
 		})
+	}
+}
+
+func TestAHostIsUsedThroughTheInstanceItIsAHostOf(t *testing.T) {
+	// Shorter than t.TempDir, which the names of tests are part of.
+	home, err := os.MkdirTemp("", "berth") //nolint:usetesting // see above
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(home) })
+	t.Setenv("BERTH_HOME", home)
+	for name, state := range map[string]localcluster.State{
+		"berth": {Ports: localcluster.Ports{HTTPS: 8443, Registry: 5000}},
+		"eu":    {Ports: localcluster.Ports{HTTPS: 20000, Registry: 20004}, Host: &localcluster.HostOf{Instance: "berth", Region: "eu-1", EdgePort: 7400}},
+	} {
+		raw, err := json.Marshal(state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.MkdirAll(filepath.Join(home, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(home, name, "state.json"), raw, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	status := func(name string) statusOutput {
+		instance, err := localcluster.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := statusOf(instance)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	eu, berth := status("eu"), status("berth")
+	if eu.URL != "https://api.berth.localhost:8443" || eu.Registry != "127.0.0.1:5000" || eu.CLIConfig != berth.CLIConfig || eu.CA != berth.CA {
+		t.Errorf("the host is used by %+v", eu.upOutput)
+	}
+	if eu.HTTPSPort != 20000 || eu.Kubeconfig != filepath.Join(home, "eu", "kubeconfig") {
+		t.Errorf("its own are %+v", eu.upOutput)
+	}
+	if berth.Host != nil || len(eu.Hosts) > 0 || len(berth.Hosts) != 1 || berth.Hosts["eu"].Region != "eu-1" {
+		t.Errorf("hosts: %v and %v", berth.Hosts, eu.Hosts)
+	}
+
+	eu.Running, eu.Parts = true, []localcluster.PartStatus{{Name: "kubelet", Ready: true}}
+	eu.Links = &localcluster.Links{Problem: `instance "berth" does not run`}
+	var out strings.Builder
+	printStatus(&out, &localcluster.Instance{Name: "eu"}, eu)
+	for _, want := range []string{`a host of instance "berth"`, "eu-1", `down: instance "berth" does not run`} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not said:\n%s", want, out.String())
+		}
+	}
+	out.Reset()
+	printHost(&out, eu.upOutput)
+	if !strings.Contains(out.String(), "berth tenants:create acme-eu-1 --region eu-1\n") {
+		t.Errorf("what to do next is not said:\n%s", out.String())
 	}
 }

@@ -20,8 +20,10 @@ func version() string {
 func (c *cli) versionCommands() []*cobra.Command {
 	return []*cobra.Command{{
 		Use: "version", Short: "Print the version", Args: arguments(0, 0, ""),
-		RunE: func(*cobra.Command, []string) error {
-			return c.show(map[string]string{"version": version()}, func(w io.Writer) { fmt.Fprintln(w, "berth", version()) })
-		},
+		RunE: func(*cobra.Command, []string) error { return c.showVersion() },
 	}}
+}
+
+func (c *cli) showVersion() error {
+	return c.show(map[string]string{"version": version()}, func(w io.Writer) { fmt.Fprintln(w, "berth", version()) })
 }

@@ -17,8 +17,13 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// silence is how long the server of a pipe may say nothing; it pings three times as often.
-const silence = 60 * time.Second
+const (
+	// silence is how long the server of a pipe may say nothing; it pings three times as often.
+	silence = 60 * time.Second
+	// beatEvery is how often we say that we are there, unasked: while nobody takes what came,
+	// the server's pings wait behind it.
+	beatEvery = silence / 3
+)
 
 // ErrPipeLost says that a connection to a process broke before its last message.
 var ErrPipeLost = errors.New("the connection to the process was lost")
@@ -27,7 +32,7 @@ var ErrPipeLost = errors.New("the connection to the process was lost")
 type Pipe struct {
 	conn    *websocket.Conn
 	writing sync.Mutex
-	stop    func() bool
+	stop    context.CancelFunc
 }
 
 // ProcessRef names a process of an app: by its own name, or by its component, of which any
@@ -100,7 +105,9 @@ func (c *Client) pipe(ctx context.Context, to target) (*Pipe, error) {
 		}
 		return nil, &UnreachableError{URL: c.URL(), Err: err}
 	}
-	p := &Pipe{conn: conn, stop: context.AfterFunc(ctx, func() { _ = conn.Close() })}
+	ctx, stop := context.WithCancel(ctx)
+	context.AfterFunc(ctx, func() { _ = conn.Close() })
+	p := &Pipe{conn: conn, stop: stop}
 	conn.SetReadLimit(maxEvent)
 	answer := conn.PingHandler()
 	conn.SetPingHandler(func(data string) error {
@@ -111,7 +118,25 @@ func (c *Client) pipe(ctx context.Context, to target) (*Pipe, error) {
 		_ = p.Close()
 		return nil, cmp.Or(ctx.Err(), err)
 	}
+	go p.beat(ctx, beatEvery)
 	return p, nil
+}
+
+// beat tells the server that we are there, until ctx ends. It waits for a message that is
+// being written for as long as that takes.
+func (p *Pipe) beat(ctx context.Context, every time.Duration) {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			if p.conn.WriteControl(websocket.PongMessage, nil, time.Time{}) != nil {
+				return // reading tells why
+			}
+		}
+	}
 }
 
 // alive waits for the next sign of life from now on.
@@ -141,7 +166,7 @@ func (p *Pipe) control(c PipeControl) error {
 
 // Close ends the connection, and a shell's process with it.
 func (p *Pipe) Close() error {
-	p.stop()
+	defer p.stop()
 	return p.conn.Close()
 }
 

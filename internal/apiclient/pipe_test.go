@@ -1,10 +1,14 @@
 package apiclient
 
 import (
+	"context"
 	"encoding/pem"
 	"net/http"
 	"net/http/httptest"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/gorilla/websocket"
 )
@@ -41,4 +45,39 @@ func TestAWebsocketIsOpenedBesideRequestsOverHTTP2(t *testing.T) {
 		t.Fatal(err)
 	}
 	pipe.Close()
+}
+
+// While the local program takes nothing, pings of the server are not read, so it must hear
+// that we are there without being asked.
+func TestAPipeSaysThatItIsThereWhileNobodyReads(t *testing.T) {
+	heard := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := new(websocket.Upgrader).Upgrade(w, r, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		once := sync.OnceFunc(func() { close(heard) })
+		conn.SetPongHandler(func(string) error {
+			once()
+			return nil
+		})
+		_, _, _ = conn.ReadMessage() // until the pipe is closed
+	}))
+	t.Cleanup(server.Close)
+	conn, _, err := websocket.DefaultDialer.DialContext(t.Context(), "ws"+strings.TrimPrefix(server.URL, "http"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		(&Pipe{conn: conn, stop: stop}).beat(ctx, time.Millisecond)
+	}()
+	<-heard
+	stop()
+	<-ended
+	_ = conn.Close()
 }

@@ -59,6 +59,10 @@ type HostCluster struct {
 	CapacityOCUs int32 `json:"capacityOCUs"`
 	FreeOCUs     int32 `json:"freeOCUs"`
 	Ready        bool  `json:"ready"`
+	// ControllerName is the controller that looks after the host; empty is the management
+	// cluster's. EdgeAddress is where its edge takes requests from the edges of others.
+	ControllerName string `json:"controllerName,omitempty"`
+	EdgeAddress    string `json:"edgeAddress,omitempty"`
 	// Skipped is why no tenant is placed on it now; absent if one is.
 	Skipped    *Skipped    `json:"skipped,omitempty"`
 	Conditions []Condition `json:"conditions,omitempty"`

@@ -3,7 +3,7 @@
 // kinds installed and RBAC on.
 //
 // One server serves a whole test process; tests keep apart by namespaces and
-// names. There is no controller manager and no node: a deleted namespace stays
+// names. A second one, without Berth's kinds, is there for what works on two clusters. There is no controller manager and no node: a deleted namespace stays
 // Terminating, owner references delete nothing, pods never run, service accounts
 // are not made by themselves.
 //

@@ -36,14 +36,29 @@ type Env struct {
 	dir folder
 }
 
-// shared is the server of this test process.
-var shared = sync.OnceValues(start)
+// shared is the server of this test process, host the second one.
+var (
+	shared = sync.OnceValues(func() (*Env, error) { return start(true) })
+	host   = sync.OnceValues(func() (*Env, error) { return start(false) })
+)
 
 // Start gives the server of this test process, which the first call starts. It
 // ends with the process.
 func Start(tb testing.TB) *Env {
 	tb.Helper()
-	env, err := shared()
+	return started(tb, shared)
+}
+
+// Host gives a second server, for what works on two clusters. It has none of Berth's kinds,
+// as a host whose management cluster is another one.
+func Host(tb testing.TB) *Env {
+	tb.Helper()
+	return started(tb, host)
+}
+
+func started(tb testing.TB, once func() (*Env, error)) *Env {
+	tb.Helper()
+	env, err := once()
 	if err != nil {
 		tb.Fatalf("starting an API server (its binaries are built by make parts): %v", err)
 	}
@@ -66,7 +81,7 @@ func (e *Env) Namespace(tb testing.TB) string {
 	return namespace.Name
 }
 
-func start() (*Env, error) {
+func start(kinds bool) (*Env, error) {
 	ctx := context.Background()
 	binaries, err := parts.Build(ctx, parts.Options{Names: parts.ControlPlane, Progress: parts.Print(os.Stderr)})
 	if err != nil {
@@ -82,7 +97,7 @@ func start() (*Env, error) {
 	if err != nil {
 		return nil, err
 	}
-	env, err := connect(ctx, config)
+	env, err := connect(ctx, config, kinds)
 	if err != nil {
 		return nil, err
 	}
@@ -90,8 +105,8 @@ func start() (*Env, error) {
 	return env, nil
 }
 
-// connect makes the client and installs Berth's kinds.
-func connect(ctx context.Context, config *rest.Config) (*Env, error) {
+// connect makes the client and installs Berth's kinds, if they are wanted.
+func connect(ctx context.Context, config *rest.Config, kinds bool) (*Env, error) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
 		clientgoscheme.AddToScheme, apiextensionsv1.AddToScheme, v1alpha1.AddToScheme,
@@ -104,13 +119,15 @@ func connect(ctx context.Context, config *rest.Config) (*Env, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := installKinds(ctx, c); err != nil {
-		return nil, fmt.Errorf("installing Berth's kinds: %w", err)
-	}
-	// The first client's mapper may have looked at the server before the kinds
-	// were served.
-	if c, err = client.New(config, client.Options{Scheme: scheme}); err != nil {
-		return nil, err
+	if kinds {
+		if err := installKinds(ctx, c); err != nil {
+			return nil, fmt.Errorf("installing Berth's kinds: %w", err)
+		}
+		// The first client's mapper may have looked at the server before the kinds
+		// were served.
+		if c, err = client.New(config, client.Options{Scheme: scheme}); err != nil {
+			return nil, err
+		}
 	}
 	return &Env{Config: config, Client: c, Scheme: scheme}, nil
 }

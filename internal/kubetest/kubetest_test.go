@@ -6,6 +6,7 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -29,6 +30,19 @@ func TestStartServesBerthsKinds(t *testing.T) {
 func TestStartTwiceGivesTheSameServer(t *testing.T) {
 	if first, second := kubetest.Start(t), kubetest.Start(t); first != second {
 		t.Error("a second server was started")
+	}
+}
+
+func TestTheHostIsAnotherServerWithoutBerthsKinds(t *testing.T) {
+	env, host := kubetest.Start(t), kubetest.Host(t)
+	if env.Config.Host == host.Config.Host || host != kubetest.Host(t) {
+		t.Errorf("they are %s and %s", env.Config.Host, host.Config.Host)
+	}
+	if err := host.Client.List(t.Context(), &corev1.NamespaceList{}); err != nil {
+		t.Error(err)
+	}
+	if err := host.Client.List(t.Context(), &v1alpha1.TenantList{}); !meta.IsNoMatchError(err) {
+		t.Errorf("listing tenants gave %v, want no such kind", err)
 	}
 }
 

@@ -22,12 +22,17 @@ var configFiles = map[string]string{
 	"audit-policy.yaml": "config/audit-policy.yaml",
 }
 
-// writeConfig writes the configuration of the node's parts.
-func (i *Instance) writeConfig(partsDir string) error {
+// writeConfig writes the configuration of the node's parts. What a host's registry lacks is
+// in that of its management cluster, which people push to.
+func (i *Instance) writeConfig(partsDir string, isHost bool) error {
+	lastRegistry := registryPort
+	if isHost {
+		lastRegistry = managementRegistryPort
+	}
 	values := map[string]any{
 		"Dir": i.Dir, "Parts": partsDir, "Cgroup": i.cgroup(),
 		"NodeIP": nodeIP, "NodeName": nodeName, "PodCIDR": podCIDR,
-		"DNSServiceIP": dnsServiceIP, "RegistryPort": registryPort,
+		"DNSServiceIP": dnsServiceIP, "RegistryPort": registryPort, "LastRegistryPort": lastRegistry,
 	}
 	for from, to := range configFiles {
 		parsed, err := template.New(from).Option("missingkey=error").ParseFS(files, "files/"+from)

@@ -7,35 +7,40 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"runtime"
+	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/berth-dev/berth/internal/errs"
 )
 
-// gateway listens on 127.0.0.1 and carries connections into the node's network namespace.
+// gateway carries connections into a network namespace. Its listeners may be in another.
 type gateway struct {
 	namespace *os.File
-	listeners []net.Listener
-	closed    chan struct{}
 	log       *slog.Logger
+	closed    chan struct{}
+
+	mu sync.Mutex
+	// open is what close ends, listeners and connections; nil once it has.
+	open map[io.Closer]struct{}
 }
 
-// openGateway listens on the instance's ports.
-func openGateway(nodePID int, ports Ports, log *slog.Logger) (*gateway, error) {
-	namespace, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", nodePID))
+func newGateway(namespace *os.File, log *slog.Logger) *gateway {
+	return &gateway{namespace: namespace, log: log, closed: make(chan struct{}), open: map[io.Closer]struct{}{}}
+}
+
+// openGateway carries what comes to the instance's ports on 127.0.0.1 into its node.
+func openGateway(node Running, ports Ports, log *slog.Logger) (*gateway, error) {
+	namespace, err := openNamespace(node)
 	if err != nil {
 		return nil, err
 	}
-	g := &gateway{namespace: namespace, closed: make(chan struct{}), log: log}
+	g := newGateway(namespace, log)
 	for port, target := range map[int]string{
-		ports.HTTPS:    net.JoinHostPort(edgeServiceIP, "443"),
+		ports.HTTPS:    edgeInside,
 		ports.HTTP:     net.JoinHostPort(edgeServiceIP, "80"),
 		ports.TCP:      net.JoinHostPort(edgeServiceIP, "8444"),
-		ports.API:      fmt.Sprintf("%s:%d", nodeIP, apiPort),
-		ports.Registry: fmt.Sprintf("%s:%d", nodeIP, registryPort),
+		ports.API:      onNode(apiPort),
+		ports.Registry: onNode(registryPort),
 	} {
 		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
@@ -43,18 +48,48 @@ func openGateway(nodePID int, ports Ports, log *slog.Logger) (*gateway, error) {
 			return nil, errs.New(errs.Unavailable, "", fmt.Sprintf("port %d on 127.0.0.1 was taken by another program meanwhile: %v", port, err),
 				"run it again: another port is chosen then, but for the default instance, which keeps its ports")
 		}
-		g.listeners = append(g.listeners, listener)
-		go g.accept(listener, target)
+		g.serve(listener, target)
 	}
 	return g, nil
 }
 
+// close ends the listeners and all that is being carried.
 func (g *gateway) close() {
+	g.mu.Lock()
+	open := g.open
+	g.open = nil
+	g.mu.Unlock()
 	close(g.closed)
-	for _, listener := range g.listeners {
-		listener.Close()
+	for each := range open {
+		each.Close()
 	}
 	g.namespace.Close()
+}
+
+// keep has close end something too. Where that is over it is ended now, and false returned.
+func (g *gateway) keep(c io.Closer) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.open == nil {
+		c.Close()
+		return false
+	}
+	g.open[c] = struct{}{}
+	return true
+}
+
+func (g *gateway) drop(c io.Closer) {
+	g.mu.Lock()
+	delete(g.open, c)
+	g.mu.Unlock()
+	c.Close()
+}
+
+// serve carries what comes to a listener to a target inside.
+func (g *gateway) serve(listener net.Listener, target string) {
+	if g.keep(listener) {
+		go g.accept(listener, target)
+	}
 }
 
 func (g *gateway) accept(listener net.Listener, target string) {
@@ -77,14 +112,20 @@ func (g *gateway) accept(listener net.Listener, target string) {
 
 // carry joins a connection with one inside, until both directions have ended.
 func (g *gateway) carry(outside *net.TCPConn, target string) {
-	defer outside.Close()
+	if !g.keep(outside) {
+		return
+	}
+	defer g.drop(outside)
 	inside, err := dialInside(g.namespace, target)
 	if err != nil {
 		g.log.Debug("dialling inside", "target", target, "error", err)
 		_ = outside.SetLinger(0) // a reset, as a closed port would answer
 		return
 	}
-	defer inside.Close()
+	if !g.keep(inside) {
+		return
+	}
+	defer g.drop(inside)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -94,30 +135,4 @@ func (g *gateway) carry(outside *net.TCPConn, target string) {
 	_, _ = io.Copy(outside, inside)
 	_ = outside.CloseWrite()
 	<-done
-}
-
-// dialInside connects from within a network namespace: a socket belongs for ever to the
-// namespace its thread was in when it was made.
-func dialInside(namespace *os.File, target string) (*net.TCPConn, error) {
-	type result struct {
-		connection net.Conn
-		err        error
-	}
-	dialled := make(chan result, 1)
-	go func() {
-		// Never unlocked: the thread ends with the goroutine, so none with the wrong
-		// namespace goes back to the others.
-		runtime.LockOSThread()
-		if err := unix.Setns(int(namespace.Fd()), unix.CLONE_NEWNET); err != nil {
-			dialled <- result{err: err}
-			return
-		}
-		connection, err := net.DialTimeout("tcp", target, 10*time.Second)
-		dialled <- result{connection, err}
-	}()
-	got := <-dialled
-	if got.err != nil {
-		return nil, got.err
-	}
-	return got.connection.(*net.TCPConn), nil
 }

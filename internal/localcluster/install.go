@@ -52,6 +52,10 @@ func Install(ctx context.Context, options InstallOptions) error {
 		if release, err = instance.lock(); err != nil {
 			return err
 		}
+		if err := instance.noHost(); err != nil {
+			release()
+			return err
+		}
 	}
 	defer release()
 	progress := NewProgress(options.Out)
@@ -99,6 +103,11 @@ func Install(ctx context.Context, options InstallOptions) error {
 // Uninstall removes Berth from the cluster of a kubeconfig context. It is refused while
 // there are tenants.
 func Uninstall(ctx context.Context, kubeContext, kubeconfig string) error {
+	if instance := Embedded(kubeContext, kubeconfig); instance != nil {
+		if err := instance.noHost(); err != nil {
+			return err
+		}
+	}
 	c, kubeconfig, err := targetClient(InstallOptions{Context: kubeContext, Kubeconfig: kubeconfig})
 	if err != nil {
 		return err

@@ -156,6 +156,8 @@ type State struct {
 	Started time.Time `json:"started,omitzero"`
 	// Fargate is how it treats pods of tenants.
 	Fargate Fargate `json:"fargate,omitzero"`
+	// Host says which instance this one is a host of; nil where it has a Berth of its own.
+	Host *HostOf `json:"host,omitempty"`
 }
 
 // LoadState reads the instance's state; the zero State if there is none.

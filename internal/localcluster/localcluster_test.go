@@ -193,7 +193,7 @@ func TestOldImagesAreThoseThatNobodyUses(t *testing.T) {
 
 func TestConfigHasNoHoles(t *testing.T) {
 	instance := testInstance(t)
-	if err := instance.writeConfig("/parts"); err != nil {
+	if err := instance.writeConfig("/parts", false); err != nil {
 		t.Fatal(err)
 	}
 	for _, to := range configFiles {

@@ -62,7 +62,8 @@ func Main(ctx context.Context, args []string) (code int, handled bool) {
 // clean up, mount and filter where they must not.
 var errByHand = errors.New("this process belongs to `berth up`: it is not started by hand")
 
-// runSupervisor starts the node, forwards the instance's ports into it, and ends with it.
+// runSupervisor starts the node, forwards the instance's ports into it, links a host with the
+// instance it is a host of, and ends with the node.
 func runSupervisor(ctx context.Context, instance *Instance, partsDir string, log *slog.Logger) error {
 	if err := instance.inherits(supervisorAliveFD); err != nil {
 		return err
@@ -90,8 +91,14 @@ func runSupervisor(ctx context.Context, instance *Instance, partsDir string, log
 	if err := writeJSON(instance.path("run", "supervisor.json"), running); err != nil {
 		return err
 	}
-	gateway, err := openGateway(node.Process.Pid, state.Ports, log)
+	gateway, err := openGateway(running, state.Ports, log)
 	if err != nil {
+		_ = node.Process.Kill()
+		return errors.Join(err, instance.cleanUp())
+	}
+	unlink, err := instance.keepLinked(ctx, running, state.Host, log)
+	if err != nil {
+		gateway.close()
 		_ = node.Process.Kill()
 		return errors.Join(err, instance.cleanUp())
 	}
@@ -112,6 +119,7 @@ func runSupervisor(ctx context.Context, instance *Instance, partsDir string, log
 	case <-ctx.Done():
 	}
 	gateway.close()
+	unlink()
 	stopNode(node, ended)
 	return errors.Join(err, instance.cleanUp())
 }

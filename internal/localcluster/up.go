@@ -25,6 +25,8 @@ type UpOptions struct {
 	Bare bool
 	// Fargate makes pods of tenants behave as on Fargate.
 	Fargate Fargate
+	// Join makes it a host of another instance.
+	Join JoinOptions
 	// Out is where progress is shown.
 	Out io.Writer
 }
@@ -38,6 +40,8 @@ type Result struct {
 	Total time.Duration
 	// AlreadyRunning is set when the node was running before.
 	AlreadyRunning bool
+	// Host says which instance it is a host of; nil where it has a Berth of its own.
+	Host *HostOf
 }
 
 // Up builds what is not current, starts the instance if it does not run, and brings what
@@ -55,6 +59,10 @@ func (i *Instance) Up(ctx context.Context, options UpOptions) (*Result, error) {
 		return nil, err
 	}
 	defer release()
+	management, err := i.joins(options)
+	if err != nil {
+		return nil, err
+	}
 	progress := NewProgress(options.Out)
 	defer progress.Close()
 
@@ -67,7 +75,7 @@ func (i *Instance) Up(ctx context.Context, options UpOptions) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := i.fill(ctx, built, options, progress); err != nil {
+	if err := i.fill(ctx, built, management, options, progress); err != nil {
 		if line != nil {
 			line.cut()
 			err = errors.Join(err, i.stop())
@@ -132,6 +140,7 @@ func (i *Instance) ensureRunning(ctx context.Context, b *built, fargate Fargate,
 	if err != nil {
 		return nil, err
 	}
+	result.Host = state.Host
 	running := i.Running()
 	if running != nil && running.Up && state.PartsDir == b.partsDir && state.Binary == binary && state.Fargate == fargate {
 		result.AlreadyRunning, result.Ports = true, state.Ports
@@ -147,7 +156,7 @@ func (i *Instance) ensureRunning(ctx context.Context, b *built, fargate Fargate,
 	state.Fargate = fargate
 	state.SourceDir, state.PartsDir, state.Binary, state.Started = b.source, b.partsDir, binary, time.Now()
 	result.Ports = state.Ports
-	if err := errors.Join(i.saveState(state), i.ensurePKI(state.Ports.API), i.writeConfig(b.partsDir)); err != nil {
+	if err := errors.Join(i.saveState(state), i.ensurePKI(state.Ports.API), i.writeConfig(b.partsDir, state.Host != nil)); err != nil {
 		return nil, step.End(err)
 	}
 	line, err := i.startSupervisor(b.partsDir)
@@ -164,8 +173,8 @@ func (i *Instance) ensureRunning(ctx context.Context, b *built, fargate Fargate,
 	return line, nil
 }
 
-// fill puts into the running node what makes it Berth.
-func (i *Instance) fill(ctx context.Context, b *built, options UpOptions, progress *Progress) error {
+// fill puts into the running node what makes it Berth, or a host of its management cluster.
+func (i *Instance) fill(ctx context.Context, b *built, management *Instance, options UpOptions, progress *Progress) error {
 	step := progress.Start("Images into the node")
 	if err := step.End(i.importImages(ctx, b.partsDir, b.images)); err != nil {
 		return err
@@ -185,6 +194,9 @@ func (i *Instance) fill(ctx context.Context, b *built, options UpOptions, progre
 	}
 	if step.End(err) != nil || options.Bare {
 		return err
+	}
+	if management != nil {
+		return i.fillHost(ctx, c, b, management, options, progress)
 	}
 	step = progress.Start("Berth's chart")
 	err = installChart(ctx, i.adminKubeconfig(), "", filepath.Join(b.source, "charts", "berth"), chartValues(b.images, state, options.PoolSize))

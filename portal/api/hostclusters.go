@@ -67,6 +67,7 @@ func hostClusterOf(h *service.Host) apiclient.HostCluster {
 		PoolSize: h.Spec.Pool.Size, MaxClusters: h.Spec.Pool.MaxClusters,
 		Available: h.Status.Available, Starting: h.Status.Starting, Bound: h.Status.Bound,
 		CapacityOCUs: h.Status.CapacityOCUs, FreeOCUs: h.Status.FreeOCUs,
+		ControllerName: h.Spec.ControllerName, EdgeAddress: h.Spec.EdgeAddress,
 		Ready:      ready(h.Status.Conditions, h.Status.ObservedGeneration, h.Generation),
 		Conditions: conditions(h.Status.Conditions),
 	}

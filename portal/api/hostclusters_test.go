@@ -18,7 +18,7 @@ func (w *world) host(region, name, cluster string) {
 	host := &v1alpha1.HostCluster{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: v1alpha1.HostClusterSpec{
-			Region: region, Zones: []string{region + "-a"}, Pool: v1alpha1.PoolSpec{MaxClusters: 10, MaxStarting: 2},
+			Region: region, Zones: []string{region + "-a"}, ControllerName: region, EdgeAddress: "192.0.2.7:443", Pool: v1alpha1.PoolSpec{MaxClusters: 10, MaxStarting: 2},
 			Network: v1alpha1.HostNetwork{APIServerCIDRs: []string{"192.0.2.1/32"}, APIServerPort: 6443},
 		},
 	}
@@ -40,6 +40,9 @@ func TestAnOperatorCordonsAHostAndSeesWhyItIsSkipped(t *testing.T) {
 	got := must[apiclient.HostCluster](w, http.MethodGet, "/hostclusters/moon-1", nil)
 	if got.Skipped != nil || got.FreeOCUs != 12 || got.CapacityOCUs != 40 || !cmp.Equal(got.Zones, []string{"moon-a"}) {
 		t.Errorf("got %+v", got)
+	}
+	if got.ControllerName != "moon" || got.EdgeAddress != "192.0.2.7:443" {
+		t.Errorf("controller %q, edge %q", got.ControllerName, got.EdgeAddress)
 	}
 	if got := regionNamed(w, "moon"); got == nil || !got.Room {
 		t.Errorf("the region is %+v, want one with room", got)

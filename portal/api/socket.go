@@ -3,9 +3,12 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
+	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -17,10 +20,9 @@ import (
 const (
 	// maxTyped bounds one message of a person's.
 	maxTyped = 1 << 20
-	// pingEvery keeps the connection alive; a peer silent for twice as long is gone, and so is
-	// one that takes nothing for as long.
+	// pingEvery keeps the connection alive; a peer silent for twice as long is gone. One that
+	// gives signs of life takes what is sent to it as slowly as it likes.
 	pingEvery = 20 * time.Second
-	writeWait = 2 * pingEvery
 )
 
 // upgrader takes any origin: a token in a header is needed, and no browser sends that
@@ -56,9 +58,14 @@ func (a *API) socketed(
 	defer conn.Close()
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	sock := &socket{conn: conn}
+	sock := &socket{conn: conn, every: pingEvery}
 	typed, sizes := sock.receive(ctx, cancel, first)
-	_ = sock.control(talk(ctx, sock, typed, sizes)) // a person who hung up needs no answer
+	if sock.control(talk(ctx, sock, typed, sizes)) != nil {
+		return nil // a person who hung up needs no answer
+	}
+	// The person closes. Who closes first while more comes cuts off what was not taken yet.
+	go func() { _, _ = io.Copy(io.Discard, typed) }()
+	<-ctx.Done()
 	return nil
 }
 
@@ -66,7 +73,24 @@ func (a *API) socketed(
 type socket struct {
 	conn *websocket.Conn
 	mu   sync.Mutex
+	// every is how often it is pinged.
+	every time.Duration
+	// heard is when the last sign of life came, in nanoseconds.
+	heard atomic.Int64
 }
+
+// patience is how long a person may be silent.
+func (s *socket) patience() time.Duration { return 2 * s.every }
+
+// alive notes a sign of life, and gives what is being written more time.
+func (s *socket) alive() {
+	now := time.Now()
+	s.heard.Store(now.UnixNano())
+	_ = s.conn.NetConn().SetWriteDeadline(now.Add(s.patience())) // one that is closed needs none
+}
+
+// lives says whether a sign of life came lately.
+func (s *socket) lives() bool { return time.Since(time.Unix(0, s.heard.Load())) < s.patience() }
 
 // Started names the process.
 func (s *socket) Started(process string) error {
@@ -92,7 +116,7 @@ func (s *socket) control(c apiclient.PipeControl) error {
 func (s *socket) send(kind int, p []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.conn.SetWriteDeadline(time.Now().Add(writeWait)); err != nil {
+	if err := s.conn.SetWriteDeadline(time.Now().Add(s.patience())); err != nil {
 		return err
 	}
 	return s.conn.WriteMessage(kind, p)
@@ -107,20 +131,24 @@ func (s *socket) receive(ctx context.Context, cancel context.CancelFunc, first s
 		sizes <- first
 	}
 	s.conn.SetReadLimit(maxTyped)
-	alive := func(string) error { return s.conn.SetReadDeadline(time.Now().Add(2 * pingEvery)) }
-	_ = alive("") // a deadline on an open connection cannot fail
-	s.conn.SetPongHandler(alive)
-	go s.ping(ctx, cancel, pingEvery)
+	listen := func() { _ = s.conn.SetReadDeadline(time.Now().Add(s.patience())) } // it cannot fail
+	s.conn.SetPongHandler(func(string) error {
+		s.alive()
+		listen()
+		return nil
+	})
+	go s.ping(ctx, cancel)
 	go func() {
 		defer cancel()
 		defer typed.Close()
 		for {
 			// What was read before may have taken longer to pass on than a person is silent.
-			_ = alive("")
+			listen()
 			kind, data, err := s.conn.ReadMessage()
 			if err != nil {
 				return
 			}
+			s.alive()
 			if kind == websocket.BinaryMessage {
 				if _, err := typed.Write(data); err != nil {
 					return
@@ -151,8 +179,8 @@ func (s *socket) receive(ctx context.Context, cancel context.CancelFunc, first s
 
 // ping keeps the connection alive, and cancels when the person is gone: while the process
 // takes nothing, nobody reads, and only writing tells.
-func (s *socket) ping(ctx context.Context, cancel context.CancelFunc, every time.Duration) {
-	ticker := time.NewTicker(every)
+func (s *socket) ping(ctx context.Context, cancel context.CancelFunc) {
+	ticker := time.NewTicker(s.every)
 	defer ticker.Stop()
 	for {
 		select {
@@ -160,10 +188,16 @@ func (s *socket) ping(ctx context.Context, cancel context.CancelFunc, every time
 			return
 		case <-ticker.C:
 			// It may have to wait for a message that is being written, so it has longer than one.
-			if s.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(2*writeWait)) != nil {
+			err := s.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(2*s.patience()))
+			if err != nil && (!isTimeout(err) || !s.lives()) {
 				cancel()
 				return
 			}
 		}
 	}
+}
+
+func isTimeout(err error) bool {
+	var network net.Error
+	return errors.As(err, &network) && network.Timeout()
 }

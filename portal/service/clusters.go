@@ -2,9 +2,11 @@ package service
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
@@ -27,19 +29,27 @@ func (s *Service) restConfig(ctx context.Context, tenant string) (*rest.Config, 
 	if err != nil {
 		return nil, translate(err)
 	}
-	endpoint := string(secret.Data[tenancy.AccessKeyEndpoint])
-	if !strings.Contains(endpoint, "://") {
-		endpoint = "https://" + endpoint
-	}
-	conf := &rest.Config{
-		Host:            endpoint,
-		BearerToken:     string(secret.Data[tenancy.AccessKeyToken]),
-		TLSClientConfig: rest.TLSClientConfig{CAData: secret.Data[tenancy.AccessKeyCA]},
-		UserAgent:       "berth-portal",
-		QPS:             -1,
+	conf := &rest.Config{BearerToken: string(secret.Data[tenancy.AccessKeyToken]), UserAgent: "berth-portal", QPS: -1}
+	switch through := string(secret.Data[tenancy.AccessKeyThrough]); through {
+	case "":
+		conf.Host = withScheme(string(secret.Data[tenancy.AccessKeyEndpoint]))
+		conf.CAData = secret.Data[tenancy.AccessKeyCA]
+	case tenancy.AccessThroughEdge:
+		if err := s.throughEdge(conf, string(secret.Data[tenancy.AccessKeyEndpoint])); err != nil {
+			return nil, err
+		}
+	default:
+		return nil, errs.Wrap(errs.Internal, fmt.Errorf("access through %q", through), "the tenant's access is of a kind that this portal does not know")
 	}
 	boundedhttp.ApplyToStreaming(conf)
 	return conf, nil
+}
+
+func withScheme(endpoint string) string {
+	if strings.Contains(endpoint, "://") {
+		return endpoint
+	}
+	return "https://" + endpoint
 }
 
 // cluster is a client of a tenant's cluster and the app in it.
@@ -64,8 +74,8 @@ func reach(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case apierrors.ReasonForError(err) == "":
-		// No status: the API server itself did not answer.
+	case apierrors.ReasonForError(err) == "", apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse):
+		// No status, or not an API server's: the edge or nobody answered instead of it.
 		return translateUnreachable(err)
 	case apierrors.IsUnauthorized(err), apierrors.IsForbidden(err):
 		return errs.Wrap(errs.Unavailable, err, "the tenant's access is being renewed: try again in a moment")

@@ -134,16 +134,8 @@ func look(ctx context.Context, clientset kubernetes.Interface, app string) (*sig
 	if err != nil {
 		return nil, reach(err)
 	}
-	slices.SortStableFunc(events.Items, func(a, b corev1.Event) int { return eventTime(&a).Compare(eventTime(&b)) })
+	slices.SortStableFunc(events.Items, func(a, b corev1.Event) int { return apps.EventTime(&a).Compare(apps.EventTime(&b)) })
 	return &sight{pods: pods.Items, events: events.Items, deployments: deployments.Items, jobs: jobs.Items}, nil
-}
-
-// eventTime is when something last happened: which field tells depends on who wrote it.
-func eventTime(event *corev1.Event) time.Time {
-	if event.LastTimestamp.IsZero() {
-		return event.EventTime.Time
-	}
-	return event.LastTimestamp.Time
 }
 
 // workload is what belongs to one component.

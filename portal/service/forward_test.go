@@ -21,11 +21,11 @@ import (
 	"github.com/berth-dev/berth/internal/errs"
 )
 
-// portServer is the little of a cluster's API that ports are reached through: port 8080
-// shouts back what it gets, and nothing listens on another one.
-func portServer(t *testing.T) *rest.Config {
+// ports is the little of a cluster's API that ports are reached through: port 8080 shouts
+// back what it gets, and nothing listens on another one.
+func ports(t *testing.T) http.Handler {
 	t.Helper()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/api/v1/namespaces/shop/pods/web-1-aaaaa/portforward" || r.Header.Get("Upgrade") == "websocket" {
 			http.NotFound(w, r)
 			return
@@ -57,7 +57,12 @@ func portServer(t *testing.T) *rest.Config {
 		_, _ = data.Write(bytes.ToUpper(sent))
 		_, _ = complaints.Close(), data.Close()
 		<-conn.CloseChan()
-	}))
+	})
+}
+
+func portServer(t *testing.T) *rest.Config {
+	t.Helper()
+	server := httptest.NewServer(ports(t))
 	t.Cleanup(server.Close)
 	conf := &rest.Config{Host: server.URL}
 	boundedhttp.ApplyToStreaming(conf)

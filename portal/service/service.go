@@ -28,6 +28,12 @@ type Options struct {
 	// EdgeCA gives the PEM certificate that signs the edge's as it is now; empty means
 	// a public one.
 	EdgeCA func() ([]byte, error)
+	// EdgeAddress is host:port of the portal's own edge, which tenants' clusters on other
+	// host clusters are reached through.
+	EdgeAddress string
+	// EdgeRoots gives the PEM certificates that the edge is verified by there: EdgeCA's, and
+	// the public ones, as the edge may show either. Empty means the system's.
+	EdgeRoots func() ([]byte, error)
 	// AccessService is the Service in the platform's namespace behind which the edge's pods
 	// tell their access log; empty where there is none.
 	AccessService string

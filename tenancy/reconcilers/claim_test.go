@@ -10,11 +10,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+	"sigs.k8s.io/controller-runtime/pkg/cluster"
 	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
@@ -29,7 +31,13 @@ import (
 // start runs all reconcilers with caches, as the controller does, until the test ends.
 func (w *world) start() {
 	w.t.Helper()
-	config, _ := w.clusters.Config(w.t.Context(), "")
+	w.startAs("", w.borders, func(mgr manager.Manager) (cluster.Cluster, error) { return mgr, nil })
+}
+
+// startAs is start for the controller of a name, on a host.
+func (w *world) startAs(controller string, border borders, on func(manager.Manager) (cluster.Cluster, error)) {
+	w.t.Helper()
+	config := rest.CopyConfig(w.Config)
 	config.QPS, config.Burst = 500, 1000
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:     w.Scheme,
@@ -39,20 +47,29 @@ func (w *world) start() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	for _, r := range []interface{ Register(manager.Manager) error }{
+	host, err := on(mgr)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	shard := tenancy.Shard{Controller: controller, Reader: mgr.GetClient(), Live: mgr.GetAPIReader()}
+	for _, r := range []interface {
+		Register(manager.Manager, cluster.Cluster) error
+	}{
 		hostcluster.New(hostcluster.Options{
-			Client: mgr.GetClient(), Installer: w.installer, Reach: w.away.reach, Clock: clock.RealClock{}, Events: mgr.GetEventRecorder("test"),
+			Shard: shard, Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Host: host.GetClient(), Installer: border.installer,
+			Reach: border.away.reach, Clock: clock.RealClock{}, Events: mgr.GetEventRecorder("test"), SystemNamespace: w.system,
 		}),
 		virtualcluster.New(virtualcluster.Options{
-			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Installer: w.installer, Clusters: w.clusters, Clock: clock.RealClock{},
-			Events: mgr.GetEventRecorder("test"), SystemNamespace: w.system,
+			Shard: shard, Client: mgr.GetClient(), Host: host.GetClient(), HostLive: host.GetAPIReader(), Installer: border.installer,
+			Clusters: border.clusters, Clock: clock.RealClock{}, Events: mgr.GetEventRecorder("test"), SystemNamespace: w.system,
 		}),
 		tenant.New(tenant.Options{
-			Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clusters: w.clusters, Clock: clock.RealClock{},
-			Events: mgr.GetEventRecorder("test"), SystemNamespace: w.system, Domain: "berth.localhost",
+			Shard: shard, Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Host: host.GetClient(), HostLive: host.GetAPIReader(),
+			Clusters: border.clusters, Clock: clock.RealClock{}, Events: mgr.GetEventRecorder("test"),
+			SystemNamespace: w.system, Domain: "berth.localhost",
 		}),
 	} {
-		if err := r.Register(mgr); err != nil {
+		if err := r.Register(mgr, host); err != nil {
 			w.t.Fatal(err)
 		}
 	}

@@ -35,9 +35,9 @@ func TestThePortalsTokenIsRenewedWhenTheClockJumps(t *testing.T) {
 			r.converge()
 			r.createTenant()
 			now := testclock.NewFakePassiveClock(time.Now())
-			r.tenants = tenant.New(tenant.Options{
-				Client: r.Client, Live: r.Client, Clusters: r.borders.clusters, Clock: now, SystemNamespace: r.system, Domain: "berth.localhost",
-			})
+			options := r.world.tenants(r.Client).Options
+			options.Clock = now
+			r.tenants = tenant.New(options)
 			r.converge()
 			before := r.token()
 			now.SetTime(now.Now().Add(test.jump))
@@ -69,7 +69,9 @@ func TestAPoolIsWholeAgainAfterTheClockJumped(t *testing.T) {
 			r := w.region(t, 2)
 			defer r.remove()
 			now := testclock.NewFakePassiveClock(time.Now())
-			r.hosts = hostcluster.New(hostcluster.Options{Client: r.Client, Installer: r.installer, Reach: r.away.reach, Clock: now})
+			options := r.world.hosts().Options
+			options.Clock = now
+			r.hosts = hostcluster.New(options)
 			// The jump comes while the members start, which an hour later look stuck.
 			r.pass(r.hosts, r.name)
 			now.SetTime(now.Now().Add(jump))

@@ -18,33 +18,41 @@ import (
 // meanwhile gives a client before whose n-th write something happens, and says whether it did.
 func meanwhile(inner client.WithWatch, n int, happens func()) (c client.WithWatch, happened func() bool) {
 	writes := 0
-	tick := func() {
+	return telling(inner, func(string) {
 		if writes++; writes == n {
 			happens()
 		}
-	}
+	}), func() bool { return writes >= n }
+}
+
+// telling gives a client that tells of each write before it makes it.
+func telling(inner client.WithWatch, tell func(what string)) client.WithWatch {
 	return interceptor.NewClient(inner, interceptor.Funcs{
 		Create: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.CreateOption) error {
-			tick()
+			tell(fmt.Sprintf("create %T %s", object, object.GetName()))
 			return c.Create(ctx, object, options...)
 		},
 		Update: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.UpdateOption) error {
-			tick()
+			tell(fmt.Sprintf("update %T %s", object, object.GetName()))
 			return c.Update(ctx, object, options...)
 		},
+		Delete: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.DeleteOption) error {
+			tell(fmt.Sprintf("delete %T %s", object, object.GetName()))
+			return c.Delete(ctx, object, options...)
+		},
 		Patch: func(ctx context.Context, c client.WithWatch, object client.Object, patch client.Patch, options ...client.PatchOption) error {
-			tick()
+			tell(fmt.Sprintf("patch %T %s", object, object.GetName()))
 			return c.Patch(ctx, object, patch, options...)
 		},
 		Apply: func(ctx context.Context, c client.WithWatch, object runtime.ApplyConfiguration, options ...client.ApplyOption) error {
-			tick()
+			tell(fmt.Sprintf("apply %v", object))
 			return c.Apply(ctx, object, options...)
 		},
 		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
-			tick()
+			tell(fmt.Sprintf("patch the %s of %T %s", sub, object, object.GetName()))
 			return c.SubResource(sub).Patch(ctx, object, patch, options...)
 		},
-	}), func() bool { return writes >= n }
+	})
 }
 
 // eachMoment calls try for the moment before the first write, before the second and so on,
@@ -67,6 +75,7 @@ func eachMoment(t *testing.T, try func(t *testing.T, n int) (happened bool)) {
 // own writes brings it.
 func TestATenantThatIsDeletedDuringAPassLeavesNothing(t *testing.T) {
 	eachMoment(t, func(t *testing.T, n int) bool {
+		t.Helper()
 		w := newWorld(t)
 		w.plan()
 		w.host(v1alpha1.PoolSpec{MaxClusters: 10})
@@ -93,6 +102,7 @@ func TestATenantThatIsDeletedDuringAPassLeavesNothing(t *testing.T) {
 
 func TestAVirtualClusterThatIsDeletedDuringAPassLeavesNothing(t *testing.T) {
 	eachMoment(t, func(t *testing.T, n int) bool {
+		t.Helper()
 		w := newWorld(t)
 		w.host(v1alpha1.PoolSpec{MaxClusters: 10})
 		vc := &v1alpha1.VirtualCluster{
@@ -101,7 +111,7 @@ func TestAVirtualClusterThatIsDeletedDuringAPassLeavesNothing(t *testing.T) {
 		w.create(vc)
 		c, happened := meanwhile(w.watching(), n, func() { w.delete(vc) })
 		options := w.virtualClusters().Options
-		options.Client = c
+		options.Client, options.Host = c, c
 		_, _ = virtualcluster.New(options).Reconcile(t.Context(), request(vc.Name))
 		if !happened() {
 			w.delete(vc)
@@ -123,6 +133,7 @@ func TestAVirtualClusterThatIsDeletedDuringAPassLeavesNothing(t *testing.T) {
 // A host whose deletion comes with the answer to the status still has the pool of that pass.
 func TestAHostThatIsDeletedDuringAPassTakesItsPoolAlong(t *testing.T) {
 	eachMoment(t, func(t *testing.T, n int) bool {
+		t.Helper()
 		w := newWorld(t)
 		name := fmt.Sprintf("midway-%d", n)
 		w.hostIn("local", name, v1alpha1.PoolSpec{Size: 1, MaxClusters: 2, MaxStarting: 1})

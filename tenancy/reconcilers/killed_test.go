@@ -97,12 +97,17 @@ func (r *region) start(life *mortal.Life) {
 		c = life.Client(r.watching())
 		inside.client, helm = c, mortalInstaller{r.installer, life}
 	}
-	r.hosts = hostcluster.New(hostcluster.Options{Client: c, Installer: helm, Reach: r.away.reach, Clock: clock.RealClock{}})
+	r.hosts = hostcluster.New(hostcluster.Options{
+		Shard: tenancy.Shard{Reader: c}, Client: c, Live: c, Host: c, Installer: helm, Reach: r.away.reach,
+		Clock: clock.RealClock{}, SystemNamespace: r.system,
+	})
 	r.virtualClusters = virtualcluster.New(virtualcluster.Options{
-		Client: c, Live: c, Installer: helm, Clusters: inside, Clock: clock.RealClock{}, SystemNamespace: r.system,
+		Shard: tenancy.Shard{Reader: c}, Client: c, Host: c, HostLive: c, Installer: helm, Clusters: inside,
+		Clock: clock.RealClock{}, SystemNamespace: r.system,
 	})
 	r.tenants = tenant.New(tenant.Options{
-		Client: c, Live: c, Clusters: inside, Clock: clock.RealClock{}, SystemNamespace: r.system, Domain: "berth.localhost",
+		Shard: tenancy.Shard{Reader: c}, Client: c, Live: c, Host: c, HostLive: c, Clusters: inside,
+		Clock: clock.RealClock{}, SystemNamespace: r.system, Domain: "berth.localhost",
 	})
 }
 

@@ -127,7 +127,9 @@ func TestATenantIsPlacedWhereThereIsRoomAndIsToldWhyNot(t *testing.T) {
 func TestAHostThatIsSilentForAMinuteMakesNoClustersUntilItAnswers(t *testing.T) {
 	w := newWorld(t)
 	now := clocktesting.NewFakePassiveClock(time.Now())
-	r := hostcluster.New(hostcluster.Options{Client: w.Client, Installer: w.installer, Reach: w.away.reach, Clock: now})
+	options := w.hosts().Options
+	options.Clock = now
+	r := hostcluster.New(options)
 	look := func(after time.Duration) {
 		t.Helper()
 		now.SetTime(now.Now().Add(after))

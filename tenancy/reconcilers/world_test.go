@@ -84,20 +84,23 @@ func (w *world) clear() {
 
 func (w *world) tenants(c client.Client) *tenant.Reconciler {
 	return tenant.New(tenant.Options{
-		Client: c, Live: c, Clusters: w.clusters, Clock: clock.RealClock{},
+		Shard: tenancy.Shard{Reader: c}, Client: c, Live: c, Host: c, HostLive: c, Clusters: w.clusters, Clock: clock.RealClock{},
 		SystemNamespace: w.system, Domain: "berth.localhost",
 	})
 }
 
 func (w *world) virtualClusters() *virtualcluster.Reconciler {
 	return virtualcluster.New(virtualcluster.Options{
-		Client: w.Client, Live: w.Client, Installer: w.installer, Clusters: w.clusters, Clock: clock.RealClock{},
-		SystemNamespace: w.system,
+		Shard: tenancy.Shard{Reader: w.Client}, Client: w.Client, Host: w.Client, HostLive: w.Client, Installer: w.installer,
+		Clusters: w.clusters, Clock: clock.RealClock{}, SystemNamespace: w.system,
 	})
 }
 
 func (w *world) hosts() *hostcluster.Reconciler {
-	return hostcluster.New(hostcluster.Options{Client: w.Client, Installer: w.installer, Reach: w.away.reach, Clock: clock.RealClock{}})
+	return hostcluster.New(hostcluster.Options{
+		Shard: tenancy.Shard{Reader: w.Client}, Client: w.Client, Live: w.Client, Host: w.Client, Installer: w.installer, Reach: w.away.reach,
+		Clock: clock.RealClock{}, SystemNamespace: w.system,
+	})
 }
 
 // host makes a host cluster of the given pool, which answers.
@@ -239,10 +242,12 @@ func (w *world) until(what string, holds func(context.Context) bool) {
 	}
 }
 
+func (w *world) collect(ctx context.Context) error { return collect(ctx, w.Config) }
+
 // collect does what a controller manager does with namespaces that are being deleted:
 // it empties them and lets them go.
-func (w *world) collect(ctx context.Context) error {
-	clients, err := kubernetes.NewForConfig(w.Config)
+func collect(ctx context.Context, config *rest.Config) error {
+	clients, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return err
 	}

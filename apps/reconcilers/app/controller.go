@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/cluster"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -32,11 +31,17 @@ const (
 
 // Options are what the reconciler works with.
 type Options struct {
+	// Shard says which apps are this controller's.
+	Shard tenancy.Shard
 	// Client of the management cluster, which may read from a cache.
 	Client client.Client
 	// Reader of the same cluster without a cache, for decisions that a stale answer
 	// would spoil.
-	Reader   client.Reader
+	Reader client.Reader
+	// Host reads the host cluster, where the processes are; a cache will do.
+	Host client.Reader
+	// HostLive reads it without one, to see that nothing is left.
+	HostLive client.Reader
 	Clusters tenancy.Clusters
 	Clock    clock.PassiveClock
 	Recorder events.EventRecorder
@@ -55,18 +60,21 @@ type Reconciler struct {
 // New makes a Reconciler.
 func New(options Options) *Reconciler { return &Reconciler{Options: options} }
 
-// Register adds the reconciler to a manager.
-func (r *Reconciler) Register(mgr ctrl.Manager) error {
+// Register adds the reconciler to a manager of the management cluster. Processes are
+// watched on the host cluster, which may be the same.
+func (r *Reconciler) Register(mgr ctrl.Manager, host cluster.Cluster) error {
 	changed := builder.WithPredicates(predicate.ResourceVersionChangedPredicate{})
+	tenants := handler.EnqueueRequestsFromMapFunc(place.AppsOf(r.Client))
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("app").
 		For(&v1alpha1.App{}).
 		Owns(&v1alpha1.Release{}, changed).
 		Owns(&v1alpha1.Route{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&v1alpha1.App{}, handler.EnqueueRequestsFromMapFunc(r.blockedSiblings)).
-		Watches(&v1alpha1.Tenant{}, handler.EnqueueRequestsFromMapFunc(r.appsOfTenant), builder.WithPredicates(moved)).
+		Watches(&v1alpha1.Tenant{}, tenants, builder.WithPredicates(predicate.Or[client.Object](place.Rebound, replanned))).
+		Watches(&v1alpha1.VirtualCluster{}, tenants, builder.WithPredicates(place.Rebound)).
 		Watches(&v1alpha1.Plan{}, handler.EnqueueRequestsFromMapFunc(r.appsOfPlan), changed).
-		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(r.appOfPod), changed).
+		WatchesRawSource(place.Pods(host.GetCache(), r.Client)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
 		Complete(r)
 }
@@ -76,6 +84,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	app := &v1alpha1.App{}
 	if err := r.Client.Get(ctx, request.NamespacedName, app); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if mine, err := place.Mine(ctx, r.Shard, r.Reader, app); err != nil || !mine {
+		return ctrl.Result{}, err
 	}
 	if app.DeletionTimestamp != nil {
 		return result(r.finalize(ctx, app))
@@ -155,33 +166,29 @@ func result(err error) (ctrl.Result, error) {
 	return ctrl.Result{RequeueAfter: judged.RequeueAfter}, judged.Err
 }
 
-func (r *Reconciler) appOfPod(ctx context.Context, pod client.Object) []ctrl.Request {
-	app, found := place.AppOfPod(ctx, r.Client, pod)
-	if !found {
-		return nil
-	}
-	return []ctrl.Request{{NamespacedName: app}}
-}
-
 // blockedSiblings are apps that may have been waiting for this one to give back
 // OCUs or a host name.
 func (r *Reconciler) blockedSiblings(ctx context.Context, object client.Object) []ctrl.Request {
-	return r.appsIn(ctx, object.GetNamespace(), func(app *v1alpha1.App) bool {
-		return app.Name != object.GetName() && blocked(app)
-	})
+	var found v1alpha1.AppList
+	if err := r.Client.List(ctx, &found, client.InNamespace(object.GetNamespace())); err != nil {
+		return nil
+	}
+	var waiting []ctrl.Request
+	for i := range found.Items {
+		if app := &found.Items[i]; app.Name != object.GetName() && blocked(app) {
+			waiting = append(waiting, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(app)})
+		}
+	}
+	return waiting
 }
 
-// moved drops the updates of a tenant that its apps do not depend on, above all those
-// of its usage, which they write themselves.
-var moved = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+// replanned drops the updates of a tenant that leave its plan as it is, above all those
+// of its usage, which its apps write themselves.
+var replanned = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 	before, ok := e.ObjectOld.(*v1alpha1.Tenant)
 	after, also := e.ObjectNew.(*v1alpha1.Tenant)
-	return !ok || !also || before.Spec.Plan != after.Spec.Plan || before.Status.VirtualCluster != after.Status.VirtualCluster
+	return !ok || !also || before.Spec.Plan != after.Spec.Plan
 }}
-
-func (r *Reconciler) appsOfTenant(ctx context.Context, tenant client.Object) []ctrl.Request {
-	return r.appsIn(ctx, v1alpha1.ManagementNamespace(tenant.GetName()), func(*v1alpha1.App) bool { return true })
-}
 
 func (r *Reconciler) appsOfPlan(ctx context.Context, plan client.Object) []ctrl.Request {
 	var tenants v1alpha1.TenantList
@@ -191,21 +198,7 @@ func (r *Reconciler) appsOfPlan(ctx context.Context, plan client.Object) []ctrl.
 	var all []ctrl.Request
 	for i := range tenants.Items {
 		if tenants.Items[i].Spec.Plan == plan.GetName() {
-			all = append(all, r.appsOfTenant(ctx, &tenants.Items[i])...)
-		}
-	}
-	return all
-}
-
-func (r *Reconciler) appsIn(ctx context.Context, namespace string, wanted func(*v1alpha1.App) bool) []ctrl.Request {
-	var found v1alpha1.AppList
-	if err := r.Client.List(ctx, &found, client.InNamespace(namespace)); err != nil {
-		return nil
-	}
-	var all []ctrl.Request
-	for i := range found.Items {
-		if wanted(&found.Items[i]) {
-			all = append(all, ctrl.Request{NamespacedName: types.NamespacedName{Namespace: namespace, Name: found.Items[i].Name}})
+			all = append(all, place.AppsOf(r.Client)(ctx, &tenants.Items[i])...)
 		}
 	}
 	return all

@@ -12,7 +12,10 @@
 //     again, so the same change never makes two releases and none is lost;
 //   - status.components holds the granted formation, which is all that the release
 //     reconciler may run. An app over its plan keeps what it was granted before;
-//   - Tenant.status.usage, and nothing else of a Tenant, is written here.
+//   - Tenant.status.usage, and nothing else of a Tenant, is written here;
+//   - an app of another shard is left alone. Until its tenant is bound, the controller of
+//     the management cluster has it; it makes sure without a cache that it still does.
+//     All records are on the management cluster. The host cluster is only read.
 //
 // cmd/berth-controller imports it; nobody else.
 package app

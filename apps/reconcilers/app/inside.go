@@ -111,7 +111,7 @@ func (r *Reconciler) verifyHost(ctx context.Context, id, app string) error {
 	namespace := client.InNamespace(v1alpha1.HostNamespace(id))
 	var pods corev1.PodList
 	var claims corev1.PersistentVolumeClaimList
-	if err := errors.Join(r.Reader.List(ctx, &pods, namespace), r.Reader.List(ctx, &claims, namespace)); err != nil {
+	if err := errors.Join(r.HostLive.List(ctx, &pods, namespace), r.HostLive.List(ctx, &claims, namespace)); err != nil {
 		return fmt.Errorf("looking for what is left on the host: %w", err)
 	}
 	left := 0

@@ -14,7 +14,7 @@ func (r *Reconciler) processes(ctx context.Context, app *v1alpha1.App, seen *sig
 	if seen.tenant.Status.VirtualCluster == "" {
 		return nil
 	}
-	pods, err := place.Processes(ctx, r.Client, seen.tenant.Status.VirtualCluster, app.Name)
+	pods, err := place.Processes(ctx, r.Host, seen.tenant.Status.VirtualCluster, app.Name)
 	if err != nil {
 		return fmt.Errorf("listing processes: %w", err)
 	}

@@ -51,6 +51,7 @@ type Options struct {
 type Reconciler struct {
 	Options
 	metrics *collectors
+	pauses  pauses
 }
 
 // New makes a Reconciler.
@@ -118,6 +119,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if err := r.writeStatus(ctx, certificate, seen); err != nil {
 		return ctrl.Result{}, err
 	}
+	r.pauses.note(certificate, seen.now)
 	r.metrics.saw(certificate, seen)
 	return ctrl.Result{RequeueAfter: seen.next()}, nil
 }

@@ -28,6 +28,10 @@ var errOrder = errors.New("the order failed")
 // issue orders a certificate when it is time.
 func (r *Reconciler) issue(ctx context.Context, certificate *v1alpha1.Certificate, seen *sight) error {
 	now := r.Clock.Now()
+	recalled := func(status *v1alpha1.CertificateStatus) { r.pauses.recall(certificate, status) }
+	if err := r.patchStatus(ctx, certificate, recalled); err != nil {
+		return err
+	}
 	if certificate.Status.ObservedGeneration == certificate.Generation && !unknown(certificate, seen.held) {
 		// Else what failed was something else, or was followed by what went well.
 		seen.failures, seen.failedAt = certificate.Status.Failures, certificate.Status.FailedAt
@@ -102,7 +106,7 @@ func (r *Reconciler) begin(ctx context.Context, certificate *v1alpha1.Certificat
 	now := r.Clock.Now()
 	first := seen.held == nil && seen.failures == 0
 	seen.failures, seen.failedAt = seen.failures+1, timeOf(now)
-	return r.patchStatus(ctx, certificate, func(status *v1alpha1.CertificateStatus) {
+	err := r.patchStatus(ctx, certificate, func(status *v1alpha1.CertificateStatus) {
 		generation := certificate.Generation
 		status.ObservedGeneration = generation
 		status.Failures, status.FailedAt = seen.failures, seen.failedAt
@@ -113,6 +117,8 @@ func (r *Reconciler) begin(ctx context.Context, certificate *v1alpha1.Certificat
 		}
 		conditions.DeriveReady(&status.Conditions, generation, v1alpha1.ConditionIssued)
 	})
+	r.pauses.note(certificate, now)
+	return err
 }
 
 func (r *Reconciler) order(ctx context.Context, certificate *v1alpha1.Certificate, seen *sight) error {

@@ -76,6 +76,52 @@ func TestARefusalIsToldInItsWordsAndOrdersBackOff(t *testing.T) {
 	}
 }
 
+// remove deletes the Certificate of a host, as removing its domain does.
+func (w *world) remove(host string) {
+	w.t.Helper()
+	if err := w.client.Delete(w.t.Context(), w.certificate(host)); err != nil {
+		w.t.Fatal(err)
+	}
+	w.reconcile(host)
+}
+
+func TestAHostThatIsRemovedAndAddedAgainKeepsItsPause(t *testing.T) {
+	w := newWorld(t)
+	host := w.unique + "." + kubetest.RefusedDomain
+	w.want(host, "")
+	w.reconcile(host)
+	first := w.certificate(host).Status
+	for range 2 {
+		w.remove(host)
+		w.want(host, "")
+		w.pass(20 * time.Second)
+		w.reconcile(host)
+	}
+	c := w.wantIssued(host, metav1.ConditionFalse, v1alpha1.ReasonAuthorityRefused, "refused: ", "asked again after")
+	if c.Status.Failures != 1 || !c.Status.RenewAt.Equal(first.RenewAt) {
+		t.Errorf("within the pause: %+v", c.Status)
+	}
+	w.remove(host)
+	w.pass(time.Hour)
+	w.want(host, "")
+	w.reconcile(host)
+	if c := w.certificate(host); c.Status.Failures != 2 || c.Status.RenewAt.Sub(c.Status.FailedAt.Time) != 2*time.Minute {
+		t.Errorf("after the pause: %+v", c.Status)
+	}
+	// Another host has nothing to do with it, and after a day it is forgotten.
+	w.want(w.host(), "")
+	w.reconcile(w.host())
+	w.wantIssued(w.host(), metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
+	w.remove(host)
+	w.pass(25 * time.Hour)
+	w.reconcile(w.host())
+	w.want(host, "")
+	w.reconcile(host)
+	if c := w.certificate(host); c.Status.Failures != 1 {
+		t.Errorf("after a day: %+v", c.Status)
+	}
+}
+
 func TestAHostThatDoesNotAnswerTheAuthorityGetsNone(t *testing.T) {
 	w := newWorld(t)
 	w.mute.Store(true)

@@ -29,14 +29,18 @@ import (
 
 const (
 	fieldOwner = "berth"
-	// workers bounds how many proofs are looked for at once. A look does nothing but wait
-	// for strangers' servers, up to ten seconds: few would let one tenant with many dead
-	// hosts hold up the others.
-	workers = 32
+	// workers bounds how many proofs are looked for at once, looksPerTenant how many of them
+	// are one tenant's. A look does nothing but wait for strangers' servers, up to ten
+	// seconds: without a share of their own, one tenant's many dead hosts would hold up all
+	// others.
+	workers        = 64
+	looksPerTenant = 8
 	// soon is the pause before looking again after somebody else was faster.
 	soon = 50 * time.Millisecond
 	// lookAgain is the pause while something else has to happen first.
 	lookAgain = 2 * time.Second
+	// crowded is the pause before the next try to look while the tenant has its share.
+	crowded = 5 * time.Second
 )
 
 // Options are what the reconciler works with.
@@ -61,6 +65,7 @@ type Reconciler struct {
 	metrics *collectors
 	// claims spares the workers that change one claim most of their conflicts.
 	claims keyed.Locks
+	looks  looks
 }
 
 // New makes a Reconciler.
@@ -126,12 +131,14 @@ func (r *Reconciler) reconcile(ctx context.Context, domain *v1alpha1.Domain) err
 	return seen.next(domain)
 }
 
-// own proves and claims the host.
+// own proves and claims the host. While a look has to wait for its turn, all stays as it is.
 func (r *Reconciler) own(ctx context.Context, domain *v1alpha1.Domain, seen *sight) error {
 	if err := r.held(ctx, domain, seen); err != nil {
 		return err
 	}
-	r.proof(ctx, domain, seen)
+	if r.proof(ctx, domain, seen); seen.crowded {
+		return nil
+	}
 	return r.claim(ctx, domain, seen)
 }
 

@@ -57,7 +57,7 @@ func start(t *testing.T, internet *prooftest.Internet) *platform {
 	return &platform{t: t, kube: kube}
 }
 
-// redirect makes a tenant with a domain.
+// redirect makes a domain of a tenant, and the tenant if need be.
 func (p *platform) redirect(tenant, host string) *v1alpha1.Domain {
 	p.t.Helper()
 	namespace := v1alpha1.ManagementNamespace(tenant)
@@ -70,7 +70,7 @@ func (p *platform) redirect(tenant, host string) *v1alpha1.Domain {
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}},
 		made,
 	} {
-		if err := p.kube.Create(p.t.Context(), object); err != nil {
+		if err := p.kube.Create(p.t.Context(), object); client.IgnoreAlreadyExists(err) != nil {
 			p.t.Fatal(err)
 		}
 	}

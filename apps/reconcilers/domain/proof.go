@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/berth-dev/berth/api/v1alpha1"
 	"github.com/berth-dev/berth/apps"
@@ -30,6 +31,11 @@ func (r *Reconciler) proof(ctx context.Context, domain *v1alpha1.Domain, seen *s
 	if !due(domain, seen) {
 		return
 	}
+	leave, entered := r.looks.enter(seen.tenant.Name)
+	if seen.crowded = !entered; seen.crowded {
+		return
+	}
+	defer leave()
 	found := r.Proof.Look(ctx, domain.Spec.Host, domain.Status.Token)
 	seen.looked, seen.proven, seen.found = true, found.Proven, found.Message
 	status := &domain.Status
@@ -41,6 +47,33 @@ func (r *Reconciler) proof(ctx context.Context, domain *v1alpha1.Domain, seen *s
 		status.MissingAt = seen.now.DeepCopy()
 	}
 	r.metrics.looked(found.Proven)
+}
+
+// looks are the looks in progress, by tenant.
+type looks struct {
+	mu sync.Mutex
+	of map[string]int
+}
+
+// enter lets a look begin, and gives what ends it, unless the tenant has its share. Nobody
+// waits here: that would take a worker away from the others.
+func (l *looks) enter(tenant string) (leave func(), entered bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.of[tenant] >= looksPerTenant {
+		return nil, false
+	}
+	if l.of == nil {
+		l.of = map[string]int{}
+	}
+	l.of[tenant]++
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.of[tenant]--; l.of[tenant] == 0 {
+			delete(l.of, tenant)
+		}
+	}, true
 }
 
 // due says whether to look now: the time has come, the clock was set back behind the last

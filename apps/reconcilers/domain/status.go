@@ -28,6 +28,8 @@ type sight struct {
 	// found what was seen.
 	looked, proven bool
 	found          string
+	// crowded says that it was time to look, and that the tenant has its share of looks.
+	crowded bool
 	// held says that the claim gives the host to this domain; refused why it could not.
 	held    bool
 	refused error
@@ -47,6 +49,9 @@ func (s *sight) next(domain *v1alpha1.Domain) error {
 		return s.placeErr
 	}
 	pause := max(apps.NextLook(domain, s.held).Sub(s.now.Time), time.Second)
+	if s.crowded {
+		pause = crowded
+	}
 	return errors.Join(s.targetErr, s.ownedErr, s.certificateErr, steps.Wait(v1alpha1.ReasonProgressing, "", pause))
 }
 
@@ -92,7 +97,7 @@ func (s *sight) writeOwned(domain *v1alpha1.Domain) {
 	lastSeen := func() string { return conditions.Moment(domain.Status.ProvenAt.Time) }
 	proof := apps.ProofOf(&domain.Status)
 	switch {
-	case unexpected(s.ownedErr):
+	case unexpected(s.ownedErr), s.crowded:
 	case proof == apps.ProofNever:
 		s.unproven(domain, metav1.ConditionFalse, v1alpha1.ReasonNotProven, "The proof was not found yet.")
 	case proof == apps.ProofEnded:

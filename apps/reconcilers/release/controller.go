@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/cluster"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
@@ -30,8 +30,11 @@ const (
 	workers = 16
 )
 
-// Options are what the reconciler works with.
+// Options are what the reconciler works with. Of the host cluster it is only told: the
+// processes there are watched.
 type Options struct {
+	// Shard says which apps' releases are this controller's.
+	Shard tenancy.Shard
 	// Client of the management cluster, which may read from a cache.
 	Client client.Client
 	// Reader of the same cluster without a cache: a failure just written must be seen,
@@ -60,17 +63,21 @@ func New(options Options) *Reconciler {
 	return r
 }
 
-// Register adds the reconciler to a manager.
-func (r *Reconciler) Register(mgr ctrl.Manager) error {
+// Register adds the reconciler to a manager of the management cluster. Processes are
+// watched on the host cluster, which may be the same.
+func (r *Reconciler) Register(mgr ctrl.Manager, host cluster.Cluster) error {
 	if err := r.metrics.register(metrics.Registry); err != nil {
 		return fmt.Errorf("registering metrics: %w", err)
 	}
 	changed := builder.WithPredicates(predicate.ResourceVersionChangedPredicate{})
+	tenants, rebound := handler.EnqueueRequestsFromMapFunc(place.AppsOf(r.Client)), builder.WithPredicates(place.Rebound)
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("release").
 		For(&v1alpha1.App{}).
 		Watches(&v1alpha1.Release{}, handler.EnqueueRequestsFromMapFunc(appOfRelease), changed).
-		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(r.appOfPod), changed).
+		Watches(&v1alpha1.Tenant{}, tenants, rebound).
+		Watches(&v1alpha1.VirtualCluster{}, tenants, rebound).
+		WatchesRawSource(place.Pods(host.GetCache(), r.Client)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
 		Complete(r)
 }
@@ -83,22 +90,23 @@ func appOfRelease(_ context.Context, object client.Object) []ctrl.Request {
 	return []ctrl.Request{{NamespacedName: client.ObjectKey{Namespace: release.Namespace, Name: release.Spec.App}}}
 }
 
-func (r *Reconciler) appOfPod(ctx context.Context, pod client.Object) []ctrl.Request {
-	app, found := place.AppOfPod(ctx, r.Client, pod)
-	if !found {
-		return nil
-	}
-	return []ctrl.Request{{NamespacedName: app}}
-}
-
 // Reconcile brings the releases of one app a step further.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	app := &v1alpha1.App{}
 	if err := r.Client.Get(ctx, request.NamespacedName, app); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	if app.DeletionTimestamp != nil {
+	mine, err := place.Mine(ctx, r.Shard, r.Reader, app)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if !mine || app.DeletionTimestamp != nil {
 		r.sweeps.forget(request.NamespacedName)
+	}
+	switch {
+	case !mine:
+		return ctrl.Result{}, nil
+	case app.DeletionTimestamp != nil:
 		return ctrl.Result{}, r.letGo(ctx, app)
 	}
 	judged := steps.Judge(r.reconcile(ctx, app))
@@ -133,6 +141,11 @@ func (r *Reconciler) reconcile(ctx context.Context, app *v1alpha1.App) error {
 	sweep := work.settled() && r.sweeps.due(client.ObjectKeyFromObject(app), r.Clock.Now())
 	if work.settled() && !sweep {
 		return nil
+	}
+	// A deletion that the cache does not know yet may have been let go by the controller
+	// that had the app before its tenant was bound: what was applied now would stay for ever.
+	if err := r.Reader.Get(ctx, client.ObjectKeyFromObject(app), app); err != nil || app.DeletionTimestamp != nil {
+		return client.IgnoreNotFound(err)
 	}
 	if work, err = r.look(ctx, r.Reader, app); err != nil || work == nil {
 		return err

@@ -17,7 +17,9 @@
 //     the time it is away does not count against the release;
 //   - a release that became healthy once is applied again without being judged, and a
 //     scale or restart of it is judged in the app's status;
-//   - when no release is left, nothing that never became healthy keeps running.
+//   - when no release is left, nothing that never became healthy keeps running;
+//   - an app of another shard is left alone, and nothing is applied of one whose deletion
+//     another controller may have seen.
 //
 // What was last applied is an annotation on the target: a hash of all that the
 // objects depend on. While it is current, the tenant's API server is not asked at all.

@@ -34,9 +34,9 @@ const Settle = 20 * time.Millisecond
 // API server before it serves from what the last process knew.
 const patience = 5 * time.Second
 
-// Feed keeps a table like the host cluster.
+// Feed keeps a table like the management cluster and the host cluster, which may be one.
 type Feed struct {
-	cache   cache.Cache
+	caches  []cache.Cache
 	table   *table.Table
 	log     *slog.Logger
 	dirty   chan struct{}
@@ -44,22 +44,32 @@ type Feed struct {
 	stale   atomic.Bool
 	keeper  *keeper
 	sources []source
+	// kept is what the last process knew, while not all that is needed has come.
+	kept    table.Sources
 	refused map[types.NamespacedName]string
 }
 
-// source is a kind that is watched.
-type source struct {
-	object   client.Object
-	informer cache.Informer
-	// needed kinds are waited for: without them nothing is known. The edge serves
-	// without the others, whose rights or namespace may be missing.
-	needed bool
+// New makes a feed that has not begun. Without a host the management cluster is the host.
+// It keeps what it knows in the folder keepIn, from which the next process serves while it
+// cannot reach an API server; empty keeps nothing.
+func New(management, host *rest.Config, t *table.Table, keepIn string, log *slog.Logger) (*Feed, error) {
+	f := &Feed{table: t, log: log, dirty: make(chan struct{}, 1), keeper: newKeeper(keepIn, log)}
+	objects, err := f.reach(management)
+	if err != nil {
+		return nil, err
+	}
+	processes := objects
+	if host != nil {
+		if processes, err = f.reach(host); err != nil {
+			return nil, err
+		}
+	}
+	f.sources = append(objectsFrom(objects), processesFrom(processes)...)
+	return f, nil
 }
 
-// New makes a feed that has not begun. It keeps what it knows in the folder keepIn,
-// from which the next process serves while it cannot reach the API server; empty keeps
-// nothing.
-func New(config *rest.Config, t *table.Table, keepIn string, log *slog.Logger) (*Feed, error) {
+// reach makes the informers of a cluster.
+func (f *Feed) reach(config *rest.Config) (cache.Cache, error) {
 	scheme := runtime.NewScheme()
 	if err := errors.Join(v1alpha1.AddToScheme(scheme), corev1.AddToScheme(scheme), discoveryv1.AddToScheme(scheme)); err != nil {
 		return nil, err
@@ -73,28 +83,18 @@ func New(config *rest.Config, t *table.Table, keepIn string, log *slog.Logger) (
 	if err != nil {
 		return nil, fmt.Errorf("making informers: %w", err)
 	}
-	return &Feed{
-		cache: c, table: t, log: log, dirty: make(chan struct{}, 1), keeper: newKeeper(keepIn, log),
-		sources: []source{
-			{object: &v1alpha1.Route{}, needed: true},
-			{object: &v1alpha1.VirtualCluster{}, needed: true},
-			{object: &corev1.Service{}, needed: true},
-			{object: &discoveryv1.EndpointSlice{}, needed: true},
-			{object: &v1alpha1.Domain{}},
-			{object: &v1alpha1.DomainClaim{}},
-			{object: &v1alpha1.Certificate{}},
-			{object: &corev1.Secret{}},
-		},
-	}, nil
+	f.caches = append(f.caches, c)
+	return c, nil
 }
 
 // mapper knows the kinds beforehand: asking the API server for them would fail a start
 // while it is away.
 func mapper() meta.RESTMapper {
 	m := meta.NewDefaultRESTMapper(nil)
-	for _, kind := range []string{"Route", "VirtualCluster", "Domain", "DomainClaim", "Certificate"} {
+	for _, kind := range []string{"Route", "VirtualCluster", "HostCluster", "Domain", "DomainClaim", "Certificate"} {
 		scope := meta.RESTScopeNamespace
-		if kind == "VirtualCluster" || kind == "DomainClaim" {
+		switch kind {
+		case "VirtualCluster", "HostCluster", "DomainClaim":
 			scope = meta.RESTScopeRoot
 		}
 		m.Add(v1alpha1.GroupVersion.WithKind(kind), scope)
@@ -110,32 +110,30 @@ func mapper() meta.RESTMapper {
 // Ready reports whether the table has been filled once.
 func (f *Feed) Ready() bool { return f.ready.Load() }
 
-// Stale reports whether the table is the last process's, because the API server could
-// not be reached since the start.
+// Stale reports whether the table is the last process's in part or as a whole, because an
+// API server could not be reached since the start.
 func (f *Feed) Stale() bool { return f.stale.Load() }
 
 // Run watches until ctx ends.
 func (f *Feed) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return f.cache.Start(ctx) })
+	for _, c := range f.caches {
+		group.Go(func() error { return c.Start(ctx) })
+	}
 	group.Go(func() error { return f.watch(ctx) })
 	return group.Wait()
 }
 
 func (f *Feed) watch(ctx context.Context) error {
 	for i := range f.sources {
-		s := &f.sources[i]
-		var err error
-		if s.informer, err = f.cache.GetInformer(ctx, s.object, cache.BlockUntilSynced(false)); err != nil {
-			return ended(ctx, fmt.Errorf("watching %T: %w", s.object, err))
-		}
-		if _, err := s.informer.AddEventHandler(f.events()); err != nil {
-			return fmt.Errorf("watching %T: %w", s.object, err)
+		if err := f.sources[i].watch(ctx, f.events()); err != nil {
+			return ended(ctx, err)
 		}
 	}
-	if !f.begin(ctx) {
-		return nil
+	if err := f.begin(ctx); err != nil || ctx.Err() != nil {
+		return ended(ctx, err)
 	}
+	f.kept = table.Sources{}
 	if err := f.fill(ctx); err != nil {
 		return ended(ctx, err)
 	}
@@ -148,20 +146,18 @@ func (f *Feed) watch(ctx context.Context) error {
 	return group.Wait()
 }
 
-// begin waits for what is needed without limit and for the rest with patience. When the
-// API server keeps silent the table is filled with what the last process knew. It is
-// false when ctx ended first.
-func (f *Feed) begin(ctx context.Context) bool {
-	all, needed := f.synced(false), f.synced(true)
-	wait(ctx, all)
-	if !holds(needed) {
-		f.serveKept()
-		if !toolscache.WaitForCacheSync(ctx.Done(), needed...) {
-			return false
-		}
-		wait(ctx, all)
+// begin waits for what is needed without limit and for the rest with patience. While an
+// API server keeps silent, what the last process knew is served.
+func (f *Feed) begin(ctx context.Context) error {
+	wait(ctx, f.synced(all))
+	if holds(f.synced(needed)) {
+		return nil
 	}
-	return ctx.Err() == nil
+	if err := f.bridge(ctx); err != nil {
+		return err
+	}
+	wait(ctx, f.synced(all))
+	return nil
 }
 
 // wait is over when informers have seen all there is, or with patience.
@@ -171,32 +167,75 @@ func wait(ctx context.Context, informers []toolscache.InformerSynced) {
 	toolscache.WaitForCacheSync(ctx.Done(), informers...)
 }
 
-// serveKept fills the table with what the last process knew, if that is fresh enough.
-func (f *Feed) serveKept() {
-	sources, err := f.keeper.load()
-	if err != nil {
-		f.log.Warn("the API server does not answer and nothing is known", "error", err)
-		return
+// bridge serves from what the last process knew, if that is fresh enough, until all that is
+// needed has come. What has come already takes the place of what was known: while the
+// management cluster is away, processes still come and go on the host.
+func (f *Feed) bridge(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		toolscache.WaitForCacheSync(ctx.Done(), f.synced(needed)...)
+		cancel()
+		return nil
+	})
+	if f.serveKept() {
+		for i := range f.sources {
+			group.Go(func() error {
+				if toolscache.WaitForCacheSync(ctx.Done(), f.sources[i].informer.HasSynced) {
+					f.mark()
+				}
+				return nil
+			})
+		}
+		group.Go(func() error { return f.follow(ctx) })
+		group.Go(func() error { return f.keepOn(ctx) })
 	}
-	f.table.Replace(sources)
+	return group.Wait()
+}
+
+// keepOn keeps what is served for the next process too once the host is looked at: then no
+// address becomes another's unseen, however long the management cluster is away.
+func (f *Feed) keepOn(ctx context.Context) error {
+	host := f.caches[len(f.caches)-1]
+	apart := func(s source) bool { return s.cache == host }
+	if len(f.caches) > 1 && toolscache.WaitForCacheSync(ctx.Done(), f.synced(apart)...) {
+		f.keeper.run(ctx)
+	}
+	return nil
+}
+
+// serveKept fills the table with what the last process knew, if that is fresh enough.
+func (f *Feed) serveKept() bool {
+	kept, err := f.keeper.load()
+	if err != nil {
+		f.log.Warn("an API server does not answer and nothing is known", "error", err)
+		return false
+	}
+	f.kept = kept
+	f.table.Replace(kept)
 	f.stale.Store(true)
 	f.ready.Store(true)
-	f.log.Warn("the API server does not answer: serving what the last process knew", "routes", len(sources.Routes))
+	f.log.Warn("an API server does not answer: serving what the last process knew", "routes", len(kept.Routes))
+	return true
 }
 
 // late waits for what was not there at the start, then has the table filled again.
 func (f *Feed) late(ctx context.Context) error {
-	if all := f.synced(false); !holds(all) && toolscache.WaitForCacheSync(ctx.Done(), all...) {
+	if tests := f.synced(all); !holds(tests) && toolscache.WaitForCacheSync(ctx.Done(), tests...) {
 		f.mark()
 	}
 	return nil
 }
 
-// synced are the tests whether informers have seen all there is.
-func (f *Feed) synced(neededOnly bool) []toolscache.InformerSynced {
+func all(source) bool      { return true }
+func needed(s source) bool { return s.needed }
+
+// synced are the tests whether informers of certain sources have seen all there is.
+func (f *Feed) synced(which func(source) bool) []toolscache.InformerSynced {
 	var tests []toolscache.InformerSynced
 	for _, s := range f.sources {
-		if s.needed || !neededOnly {
+		if which(s) {
 			tests = append(tests, s.informer.HasSynced)
 		}
 	}
@@ -306,32 +345,19 @@ func (f *Feed) fill(ctx context.Context) error {
 	return nil
 }
 
-// read lists what the informers hold. One that has not seen all there is gives nothing:
-// half of the claims could give a host to the wrong tenant.
+// read lists what the informers hold. One that has not seen all there is gives what was
+// kept, if the table is still made of that, and else nothing: half of the claims could give
+// a host to the wrong tenant.
 func (f *Feed) read(ctx context.Context) (table.Sources, error) {
-	var (
-		routes       v1alpha1.RouteList
-		clusters     v1alpha1.VirtualClusterList
-		services     corev1.ServiceList
-		slices       discoveryv1.EndpointSliceList
-		domains      v1alpha1.DomainList
-		claims       v1alpha1.DomainClaimList
-		certificates v1alpha1.CertificateList
-		secrets      corev1.SecretList
-	)
-	lists := []client.ObjectList{&routes, &clusters, &services, &slices, &domains, &claims, &certificates, &secrets}
-	for i, list := range lists {
-		if !f.sources[i].informer.HasSynced() {
-			continue
-		}
-		if err := f.cache.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
-			return table.Sources{}, fmt.Errorf("reading %T: %w", list, err)
+	sources := f.kept
+	for i := range f.sources {
+		if s := &f.sources[i]; s.informer.HasSynced() {
+			if err := s.read(ctx, s.cache, &sources); err != nil {
+				return table.Sources{}, err
+			}
 		}
 	}
-	return table.Sources{
-		Routes: routes.Items, VirtualClusters: clusters.Items, Services: services.Items, EndpointSlices: slices.Items,
-		Domains: domains.Items, DomainClaims: claims.Items, Certificates: certificates.Items, Secrets: secrets.Items,
-	}, nil
+	return sources, nil
 }
 
 // trim drops what the table never reads, which is most of an object.

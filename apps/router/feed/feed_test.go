@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -30,17 +31,18 @@ const patience = 30 * time.Second
 // run follows a cluster into a fresh table until the test ends.
 func run(t *testing.T, config *rest.Config) *table.Table {
 	t.Helper()
-	tbl, f, stop := runIn(t, config, t.TempDir(), slog.New(slog.DiscardHandler))
+	tbl, f, stop := runIn(t, config, nil, t.TempDir(), slog.New(slog.DiscardHandler))
 	t.Cleanup(stop)
 	eventually(t, "the table is filled", f.Ready)
 	return tbl
 }
 
-// runIn follows a cluster, keeping what it knows in a folder, until it is stopped.
-func runIn(t *testing.T, config *rest.Config, dir string, log *slog.Logger) (*table.Table, *feed.Feed, func()) {
+// runIn follows a cluster, or the management and the host cluster, keeping what it knows in
+// a folder, until it is stopped.
+func runIn(t *testing.T, config, host *rest.Config, dir string, log *slog.Logger) (*table.Table, *feed.Feed, func()) {
 	t.Helper()
 	tbl := table.New(table.Config{Domain: tabletest.Domain, Platform: "10.0.0.9:8080"})
-	f, err := feed.New(config, tbl, dir, log)
+	f, err := feed.New(config, host, tbl, dir, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,6 +88,7 @@ func serves(tbl *table.Table, host string, addresses ...string) func() bool {
 // world is one host of one tenant in a real API server.
 type world struct {
 	client  client.Client
+	cluster client.Client // where its processes run
 	vc      v1alpha1.VirtualCluster
 	service corev1.Service
 	slice   discoveryv1.EndpointSlice
@@ -96,7 +99,13 @@ type world struct {
 // newWorld makes everything behind <tenant>'s host, whose one process has an address.
 func newWorld(t *testing.T, c client.Client, tenant, id, address string) *world {
 	t.Helper()
-	w := &world{client: c, host: "web." + tenant + "." + tabletest.Domain}
+	return newWorldOn(t, c, c, tenant, id, address)
+}
+
+// newWorldOn makes its processes on another cluster.
+func newWorldOn(t *testing.T, c, cluster client.Client, tenant, id, address string) *world {
+	t.Helper()
+	w := &world{client: c, cluster: cluster, host: "web." + tenant + "." + tabletest.Domain}
 	for _, name := range []string{v1alpha1.ManagementNamespace(tenant), v1alpha1.HostNamespace(id)} {
 		w.create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
 	}
@@ -118,16 +127,28 @@ func newWorld(t *testing.T, c client.Client, tenant, id, address string) *world 
 	return w
 }
 
+// of is the cluster that an object is in.
+func (w *world) of(o client.Object) client.Client {
+	switch o.(type) {
+	case *corev1.Service, *discoveryv1.EndpointSlice:
+		return w.cluster
+	}
+	if strings.HasPrefix(o.GetName(), v1alpha1.HostNamespace("")) {
+		return w.cluster
+	}
+	return w.client
+}
+
 func (w *world) create(t *testing.T, o client.Object) {
 	t.Helper()
-	if err := w.client.Create(t.Context(), o); err != nil {
+	if err := w.of(o).Create(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func (w *world) update(t *testing.T, o client.Object) {
 	t.Helper()
-	if err := w.client.Update(t.Context(), o); err != nil {
+	if err := w.of(o).Update(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -183,6 +204,20 @@ type gate struct {
 	conns    []net.Conn
 }
 
+// behind gives a way to a server through a gate that is open.
+func behind(t *testing.T, config *rest.Config) (*gate, *rest.Config) {
+	t.Helper()
+	server, err := url.Parse(config.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &gate{target: server.Host, address: "127.0.0.1:0"}
+	g.open(t)
+	config = rest.CopyConfig(config)
+	config.Host = "https://" + g.address
+	return g, config
+}
+
 func (g *gate) open(t *testing.T) {
 	t.Helper()
 	var err error
@@ -225,14 +260,7 @@ func (g *gate) close() error {
 func TestTheLastTableStaysWhileTheAPIServerIsAway(t *testing.T) {
 	env := kubetest.Start(t)
 	w := newWorld(t, env.Client, "stay", "staystay", "10.2.0.1:8080")
-	server, err := url.Parse(env.Config.Host)
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := &gate{target: server.Host, address: "127.0.0.1:0"}
-	g.open(t)
-	config := rest.CopyConfig(env.Config)
-	config.Host = "https://" + g.address
+	g, config := behind(t, env.Config)
 	tbl := run(t, config)
 
 	if err := g.close(); err != nil {

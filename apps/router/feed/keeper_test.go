@@ -2,7 +2,6 @@ package feed_test
 
 import (
 	"log/slog"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -54,18 +53,11 @@ func (w *world) own(t *testing.T, host string) {
 func TestTheNextProcessServesWhatTheLastKnewWhileTheAPIServerIsAway(t *testing.T) {
 	env := kubetest.Start(t)
 	w := newWorld(t, env.Client, "keep", "keepkeep", "10.3.0.1:8080")
-	server, err := url.Parse(env.Config.Host)
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := &gate{target: server.Host, address: "127.0.0.1:0"}
-	g.open(t)
-	config := rest.CopyConfig(env.Config)
-	config.Host = "https://" + g.address
+	g, config := behind(t, env.Config)
 	dir := t.TempDir()
 
 	const host = "www.keep.example"
-	first, f, stop := runIn(t, config, dir, slog.New(slog.DiscardHandler))
+	first, f, stop := runIn(t, config, nil, dir, slog.New(slog.DiscardHandler))
 	eventually(t, "the table is filled", f.Ready)
 	w.own(t, host)
 	eventually(t, "the domain is served", serves(first, host, "10.3.0.1:8080"))
@@ -80,7 +72,7 @@ func TestTheNextProcessServesWhatTheLastKnewWhileTheAPIServerIsAway(t *testing.T
 	if info, err := os.Stat(kept); err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatalf("what is kept: %v, %v", info, err)
 	}
-	second, f, stop := runIn(t, config, dir, slog.New(slog.DiscardHandler))
+	second, f, stop := runIn(t, config, nil, dir, slog.New(slog.DiscardHandler))
 	defer stop()
 	eventually(t, "the table is filled without API server", f.Ready)
 	if !f.Stale() || !serves(second, host, "10.3.0.1:8080")() || !serves(second, w.host, "10.3.0.1:8080")() ||
@@ -110,26 +102,19 @@ func TestWhatWasKeptTooLongAgoIsNotServed(t *testing.T) {
 	env := kubetest.Start(t)
 	w := newWorld(t, env.Client, "old", "oldoldol", "10.4.0.1:8080")
 	dir := t.TempDir()
-	_, f, stop := runIn(t, env.Config, dir, slog.New(slog.DiscardHandler))
+	_, f, stop := runIn(t, env.Config, nil, dir, slog.New(slog.DiscardHandler))
 	eventually(t, "the table is filled", f.Ready)
 	stop()
 	long := time.Now().Add(-feed.StaleLimit - time.Minute)
 	if err := os.Chtimes(filepath.Join(dir, "sources.json"), long, long); err != nil {
 		t.Fatal(err)
 	}
-	server, err := url.Parse(env.Config.Host)
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := &gate{target: server.Host, address: "127.0.0.1:0"}
-	g.open(t)
-	config := rest.CopyConfig(env.Config)
-	config.Host = "https://" + g.address
+	g, config := behind(t, env.Config)
 	if err := g.close(); err != nil {
 		t.Fatal(err)
 	}
 	logged := make(messages, 1)
-	tbl, f, stop := runIn(t, config, dir, slog.New(slog.NewTextHandler(logged, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	tbl, f, stop := runIn(t, config, nil, dir, slog.New(slog.NewTextHandler(logged, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	defer stop()
 	if got := <-logged; !strings.Contains(got, "too old") {
 		t.Errorf("the log says %s", got)

@@ -35,6 +35,7 @@ const (
 type Sources struct {
 	Routes          []v1alpha1.Route
 	VirtualClusters []v1alpha1.VirtualCluster
+	HostClusters    []v1alpha1.HostCluster
 	Services        []corev1.Service
 	EndpointSlices  []discoveryv1.EndpointSlice
 	Domains         []v1alpha1.Domain
@@ -49,6 +50,7 @@ type build struct {
 	config    Config
 	snapshot  *Snapshot
 	clusters  map[string]*v1alpha1.VirtualCluster
+	hosts     map[string]*v1alpha1.HostCluster
 	backends  *backends
 	endpoints map[string]*Endpoint
 	roots     map[string]*Cluster
@@ -96,6 +98,7 @@ func (t *Table) Replace(sources Sources) *Snapshot {
 			RefusedDomains: make(map[types.NamespacedName]string),
 		},
 		clusters:     make(map[string]*v1alpha1.VirtualCluster, len(sources.VirtualClusters)),
+		hosts:        make(map[string]*v1alpha1.HostCluster, len(sources.HostClusters)),
 		backends:     newBackends(sources.Services, sources.EndpointSlices),
 		endpoints:    make(map[string]*Endpoint, len(t.endpoints)),
 		roots:        make(map[string]*Cluster, len(t.clusters)),
@@ -103,6 +106,9 @@ func (t *Table) Replace(sources Sources) *Snapshot {
 		owners:       make(map[owner]struct{}, len(sources.VirtualClusters)),
 		oldEndpoints: t.endpoints,
 		oldRoots:     t.clusters,
+	}
+	for i := range sources.HostClusters {
+		b.hosts[sources.HostClusters[i].Name] = &sources.HostClusters[i]
 	}
 	b.platform()
 	for i := range sources.VirtualClusters {
@@ -138,7 +144,9 @@ func byAge(routes []v1alpha1.Route) []*v1alpha1.Route {
 func (b *build) platform() {
 	for _, label := range []string{apiLabel, portalLabel} {
 		target := &Target{Host: label + "." + b.config.Domain, Class: ClassPlatform}
-		if b.config.Platform != "" {
+		if b.config.Controller != "" {
+			target.Elsewhere, target.Endpoints = true, b.managementEdge()
+		} else if b.config.Platform != "" {
 			target.Endpoints = []*Endpoint{b.endpoint(b.config.Platform)}
 		}
 		b.snapshot.http.exact[target.Host] = target
@@ -158,15 +166,16 @@ func (b *build) cluster(vc *v1alpha1.VirtualCluster) {
 	if vc.Spec.ClaimRef == nil || vc.Status.Endpoint == "" || len(vc.Status.CABundle) == 0 {
 		return
 	}
-	cluster := b.verified(vc)
-	if cluster == nil {
-		return
+	target := &Target{
+		Host: vc.Name + "." + kubernetesLabel + "." + b.config.Domain, Class: ClassKubernetes, Tenant: vc.Spec.ClaimRef.Name,
 	}
-	host := vc.Name + "." + kubernetesLabel + "." + b.config.Domain
-	b.snapshot.http.exact[host] = &Target{
-		Host: host, Class: ClassKubernetes, Tenant: vc.Spec.ClaimRef.Name,
-		Endpoints: []*Endpoint{b.endpoint(cluster.Address)}, Cluster: cluster,
+	if target.Endpoints, target.Elsewhere = b.elsewhere(vc); !target.Elsewhere {
+		if target.Cluster = b.verified(vc); target.Cluster == nil {
+			return
+		}
+		target.Endpoints = []*Endpoint{b.endpoint(target.Cluster.Address)}
 	}
+	b.snapshot.http.exact[target.Host] = target
 }
 
 // verified is the cluster's trust, parsed once for as long as it stays the same. It is
@@ -211,8 +220,10 @@ func (b *build) route(route *v1alpha1.Route) string {
 		Host: host, Class: ClassApp, Tenant: tenant, App: route.Spec.App, Component: route.Spec.Component,
 		Settings: settings(route.Spec.Edge),
 	}
-	for _, address := range b.backends.addresses(route.Spec.Backend) {
-		target.Endpoints = append(target.Endpoints, b.endpoint(address))
+	if target.Endpoints, target.Elsewhere = b.elsewhere(vc); !target.Elsewhere {
+		for _, address := range b.backends.addresses(route.Spec.Backend) {
+			target.Endpoints = append(target.Endpoints, b.endpoint(address))
+		}
 	}
 	b.over(route.Spec.Protocol).exact[host] = target
 	b.snapshot.tenants[tenant] = struct{}{}

@@ -110,7 +110,7 @@ func (b *build) domainTarget(domain *v1alpha1.Domain, holder owner) (*Target, v1
 	}
 	return &Target{
 		Host: domain.Spec.Host, Class: ClassApp, Tenant: holder.name, App: route.target.App, Component: route.target.Component,
-		Settings: route.target.Settings, Endpoints: route.target.Endpoints,
+		Settings: route.target.Settings, Elsewhere: route.target.Elsewhere, Endpoints: route.target.Endpoints,
 	}, route.protocol, ""
 }
 

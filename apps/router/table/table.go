@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/berth-dev/berth/api/v1alpha1"
+	"github.com/berth-dev/berth/tenancy"
 )
 
 // Class says what kind of thing a host stands for; requests are counted by it.
@@ -43,9 +44,12 @@ type Target struct {
 	Redirect string
 	// Settings are the app's for the edge.
 	Settings
+	// Elsewhere says that it runs on a host that another edge serves. Endpoints then holds
+	// that edge, or nothing where the way to it is not known.
+	Elsewhere bool
 	// Endpoints to choose from, sorted by address; empty means nothing is ready.
 	Endpoints []*Endpoint
-	// Cluster is set for ClassKubernetes: how to verify the API server.
+	// Cluster is set for ClassKubernetes that is not Elsewhere: how to verify the API server.
 	Cluster *Cluster
 
 	next atomic.Uint32
@@ -98,6 +102,10 @@ type Config struct {
 	Domain string
 	// Platform is the address of the portal, host:port. Empty means it is not served.
 	Platform string
+	// Controller is the name of the controller beside this edge, as in spec.controllerName
+	// of a HostCluster; empty on the management cluster, the only one with a portal. What
+	// runs on hosts of another is elsewhere.
+	Controller string
 }
 
 // Snapshot is one state of the table. It never changes.
@@ -159,6 +167,7 @@ func (s *Snapshot) Size() Size {
 // Table answers for hosts. It is safe for use by many goroutines.
 type Table struct {
 	config  Config
+	peer    string
 	current atomic.Pointer[Snapshot]
 
 	// mu makes Replace one at a time; readers never take it.
@@ -170,13 +179,16 @@ type Table struct {
 
 // New is a table that knows the platform's own hosts and nothing else.
 func New(config Config) *Table {
-	t := &Table{config: config}
+	t := &Table{config: config, peer: tenancy.EdgePeerName(config.Domain)}
 	t.Replace(Sources{})
 	return t
 }
 
 // Domain is the domain every host lies under.
 func (t *Table) Domain() string { return t.config.Domain }
+
+// PeerName is the server name by which edges reach each other.
+func (t *Table) PeerName() string { return t.peer }
 
 // Snapshot is the current state.
 func (t *Table) Snapshot() *Snapshot { return t.current.Load() }
@@ -200,7 +212,7 @@ func (t *Table) Challenge(host, token string) (keyAuthorization string, ok bool)
 // CertificateName is the name that a certificate of our own has for a TLS server name,
 // empty when there is to be no handshake. One wildcard serves all of a tenant's hosts, so
 // there are at most as many certificates as tenants with routes, domains and deeper hosts
-// that are served, and two for the platform; made-up names cannot add any.
+// that are served, and three for the platform; made-up names cannot add any.
 func (t *Table) CertificateName(serverName string) string {
 	host, ok := ParseHost(serverName)
 	if !ok || host != strings.ToLower(strings.TrimSuffix(serverName, ".")) {
@@ -208,6 +220,9 @@ func (t *Table) CertificateName(serverName string) string {
 	}
 	domain := t.config.Domain
 	up := parent(host)
+	if host == t.peer {
+		return host // a wildcard says nothing about who is an edge
+	}
 	if host == domain || up == domain {
 		return covering(host, domain)
 	}

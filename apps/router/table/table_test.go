@@ -312,6 +312,8 @@ func TestCertificateName(t *testing.T) {
 		"x.b.acme.berth.localhost":     "",
 		"api.berth.localhost":          "*.berth.localhost",
 		"anything.berth.localhost":     "*.berth.localhost",
+		"edge.berth.localhost":         "edge.berth.localhost",
+		"Edge.berth.localhost":         "edge.berth.localhost",
 		"berth.localhost":              "berth.localhost",
 		"abcdefgh.k8s.berth.localhost": "*.k8s.berth.localhost",
 		"web.globex.berth.localhost":   "",

@@ -107,3 +107,41 @@ readinessProbe:
   timeoutSeconds: 2
   failureThreshold: 2
 {{- end -}}
+
+{{/* Values that exclude each other, and those a host cannot do without. */}}
+{{- define "berth.check" -}}
+{{- $management := .Values.management -}}
+{{- if $management.controllerName -}}
+{{- if .Values.hostCluster.create -}}
+{{- fail "hostCluster.create: must be false where management.controllerName is set: a host is described by a HostCluster of the management cluster, which `berth hostclusters:join` makes" -}}
+{{- end -}}
+{{- if not .Values.edgeCA.certificate -}}
+{{- fail "edgeCA: give certificate and key of the management cluster's edge where management.controllerName is set: edges know each other by them" -}}
+{{- end -}}
+{{- if .Values.acme.directory -}}
+{{- fail "acme.directory: leave it empty where management.controllerName is set: certificates are ordered by the management cluster alone" -}}
+{{- end -}}
+{{- if .Values.operatorToken.hash -}}
+{{- fail "operatorToken.hash: leave it empty where management.controllerName is set: the JSON API is on the management cluster" -}}
+{{- end -}}
+{{- if and .Values.networkPolicy.enabled (not $management.egressCIDRs) -}}
+{{- fail "management.egressCIDRs: name the addresses of the management cluster's API server, such as [203.0.113.10/32]: nothing else lets this host's controller and edge reach it" -}}
+{{- end -}}
+{{- else if $management.kubeconfigs.controller -}}
+{{- fail "management.controllerName: name this host as the management cluster knows it, or leave management.kubeconfigs empty" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Programs read their kubeconfig once: another one takes new pods. */}}
+{{- define "berth.managementChecksum" -}}
+checksum/management: {{ .Values.management.kubeconfigs | toJson | sha256sum | trunc 16 | quote }}
+{{- end -}}
+
+{{/* One program's way to the management cluster: (list $ "controller"). */}}
+{{- define "berth.managementVolume" -}}
+- name: management
+  secret:
+    secretName: {{ (index . 0).Values.management.kubeconfigSecret }}
+    items: [{key: {{ index . 1 }}, path: {{ index . 1 }}}]
+    defaultMode: 0440
+{{- end -}}

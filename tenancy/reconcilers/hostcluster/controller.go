@@ -11,6 +11,7 @@ import (
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/cluster"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
@@ -27,8 +28,14 @@ const workers = 4
 
 // Options are what a Reconciler needs.
 type Options struct {
+	// Shard says which hosts are looked after.
+	Shard tenancy.Shard
 	// Client may read from a cache.
 	Client client.Client
+	// Live reads from the API server.
+	Live client.Reader
+	// Host reads the nodes and pods of the host cluster; a cache will do.
+	Host client.Reader
 	// Installer knows what a new member would be made of.
 	Installer tenancy.Installer
 	// Reach asks a host cluster's API server whether it is there; an error means that it
@@ -38,6 +45,8 @@ type Options struct {
 	Clock clock.PassiveClock
 	// Events takes what happened; nil drops it.
 	Events events.EventRecorder
+	// SystemNamespace is where controllers hold their leases.
+	SystemNamespace string
 }
 
 // Reconciler reconciles HostClusters.
@@ -50,8 +59,9 @@ type Reconciler struct {
 // New makes a Reconciler.
 func New(options Options) *Reconciler { return &Reconciler{Options: options} }
 
-// Register adds the Reconciler to a manager.
-func (r *Reconciler) Register(mgr manager.Manager) error {
+// Register adds the Reconciler to a manager. Of the host nothing is watched: it is looked
+// at every few seconds.
+func (r *Reconciler) Register(mgr manager.Manager, _ cluster.Cluster) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("hostcluster").
 		For(&v1alpha1.HostCluster{}).
@@ -66,6 +76,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	host := &v1alpha1.HostCluster{}
 	if err := r.Client.Get(ctx, request.NamespacedName, host); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if !r.Shard.Host(host) {
+		return r.listen(ctx, host)
 	}
 	if host.DeletionTimestamp == nil && controllerutil.AddFinalizer(host, v1alpha1.Finalizer) {
 		if err := r.Client.Update(ctx, host); err != nil {
@@ -100,11 +113,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	return result, nil
 }
 
-func (r *Reconciler) patchStatus(ctx context.Context, before, after *v1alpha1.HostCluster) error {
+func (r *Reconciler) patchStatus(ctx context.Context, before, after *v1alpha1.HostCluster, options ...client.MergeFromOption) error {
 	if equality.Semantic.DeepEqual(before.Status, after.Status) {
 		return nil
 	}
-	if err := r.Client.Status().Patch(ctx, after, client.MergeFrom(before)); err != nil {
+	if err := r.Client.Status().Patch(ctx, after, client.MergeFromWithOptions(before, options...)); err != nil {
 		return fmt.Errorf("writing the status: %w", err)
 	}
 	return nil

@@ -10,5 +10,8 @@
 // replaces any. A host answers if its last answer is less than a minute old; one that
 // was not asked yet does not.
 //
+// It looks after the hosts of its shard. Of the others the management cluster's one tells
+// whether their controllers are heard, by their leases, and writes nothing while they are.
+//
 // Only cmd may import it.
 package hostcluster

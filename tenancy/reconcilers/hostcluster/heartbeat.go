@@ -28,6 +28,8 @@ const (
 type pulse struct {
 	// looked is when it was last asked, answered when it last answered.
 	looked, answered time.Time
+	// lease is what was last seen of its controller's lease, where that is another one.
+	lease string
 	// room is what was measured last; nil before the first time.
 	room *tenancy.Room
 }
@@ -35,6 +37,11 @@ type pulse struct {
 // reachable says whether a host answered recently.
 func (p pulse) reachable(now time.Time) bool {
 	return !p.answered.IsZero() && now.Sub(p.answered) <= silence
+}
+
+// due says whether the host must be looked at.
+func (p pulse) due(now time.Time) bool {
+	return p.looked.IsZero() || now.Sub(p.looked) >= beatEvery
 }
 
 // next is how long until the host must be looked at again.
@@ -82,7 +89,7 @@ func (p *pulses) forget(host types.UID) {
 func (r *Reconciler) beat(ctx context.Context, host *v1alpha1.HostCluster) (pulse, error) {
 	known := r.pulses.get(host.UID)
 	now := r.Clock.Now()
-	if !known.looked.IsZero() && now.Sub(known.looked) < beatEvery {
+	if !known.due(now) {
 		return known, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, beatTimeout)
@@ -104,11 +111,11 @@ func (r *Reconciler) beat(ctx context.Context, host *v1alpha1.HostCluster) (puls
 
 func (r *Reconciler) measure(ctx context.Context, host *v1alpha1.HostCluster) (tenancy.Room, error) {
 	var nodes corev1.NodeList
-	if err := r.Client.List(ctx, &nodes, client.UnsafeDisableDeepCopy); err != nil {
+	if err := r.Host.List(ctx, &nodes, client.UnsafeDisableDeepCopy); err != nil {
 		return tenancy.Room{}, fmt.Errorf("listing nodes: %w", err)
 	}
 	var pods corev1.PodList
-	if err := r.Client.List(ctx, &pods, client.UnsafeDisableDeepCopy); err != nil {
+	if err := r.Host.List(ctx, &pods, client.UnsafeDisableDeepCopy); err != nil {
 		return tenancy.Room{}, fmt.Errorf("listing pods: %w", err)
 	}
 	return tenancy.RoomOn(nodes.Items, pods.Items, host.Spec.CPUOvercommit), nil

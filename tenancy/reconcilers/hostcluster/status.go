@@ -9,11 +9,13 @@ import (
 	"github.com/berth-dev/berth/internal/steps"
 )
 
+// order is that of the conditions that Ready is derived from.
+var order = []string{v1alpha1.ConditionReachable, v1alpha1.ConditionPoolFilled}
+
 // report turns the pulse and the stock into the status. It is pure.
 func report(host *v1alpha1.HostCluster, heard pulse, s stock, err error, now time.Time) {
 	status := &host.Status
 	status.ObservedGeneration = host.Generation
-	order := []string{v1alpha1.ConditionReachable, v1alpha1.ConditionPoolFilled}
 	conditions.Initialize(&status.Conditions, host.Generation, order...)
 	if heard.reachable(now) {
 		conditions.Set(&status.Conditions, host.Generation, v1alpha1.ConditionReachable, true, v1alpha1.ReasonSucceeded,

@@ -1,8 +1,10 @@
 package tenant
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -40,7 +42,8 @@ func (r *Reconciler) giveAccess(ctx context.Context, t *v1alpha1.Tenant, seen *o
 	if err := client.IgnoreNotFound(r.Live.Get(ctx, key, secret)); err != nil {
 		return fmt.Errorf("reading the access: %w", err)
 	}
-	if left := goodFor(secret, seen.cluster, now); left > renewEarly {
+	way := r.wayTo(seen.cluster)
+	if left := goodFor(secret, way, now); left > renewEarly {
 		seen.renewIn = left - renewEarly
 		return nil
 	}
@@ -53,7 +56,7 @@ func (r *Reconciler) giveAccess(ctx context.Context, t *v1alpha1.Tenant, seen *o
 		return err
 	}
 	expires := token.Status.ExpirationTimestamp.Time
-	if err := kit.Apply(ctx, r.Client, accessSecret(key, t.Name, seen.cluster, token)); err != nil {
+	if err := kit.Apply(ctx, r.Client, accessSecret(key, t.Name, seen.cluster.Name, way, token)); err != nil {
 		return err
 	}
 	seen.renewIn = max(expires.Sub(now)-renewEarly, time.Minute)
@@ -87,14 +90,33 @@ func (r *Reconciler) token(ctx context.Context, id string) (*authenticationv1.To
 	return request, nil
 }
 
-// goodFor is how long the access in a Secret is still good for a cluster; zero when it
-// is not, or is another cluster's, or was made by a clock that has been set back since:
+// wayTo is what the access says but for the token: where the API server is, and how it is
+// known. From the management cluster one on another host is reached through the edge.
+func (r *Reconciler) wayTo(vc *v1alpha1.VirtualCluster) map[string][]byte {
+	if r.Shard.Main() {
+		return map[string][]byte{
+			tenancy.AccessKeyEndpoint: []byte(tenancy.Endpoint(vc.Name)),
+			tenancy.AccessKeyCA:       vc.Status.CABundle,
+		}
+	}
+	return map[string][]byte{
+		tenancy.AccessKeyEndpoint: []byte(tenancy.ClusterHost(vc.Name, r.Domain)),
+		tenancy.AccessKeyThrough:  []byte(tenancy.AccessThroughEdge),
+	}
+}
+
+// goodFor is how long the access in a Secret is still good for a way; zero when it is not,
+// or leads another way, or was made by a clock that has been set back since:
 // until its time comes again, the API server refuses it.
-func goodFor(secret *corev1.Secret, vc *v1alpha1.VirtualCluster, now time.Time) time.Duration {
+func goodFor(secret *corev1.Secret, way map[string][]byte, now time.Time) time.Duration {
 	expires, err := time.Parse(time.RFC3339, string(secret.Data[tenancy.AccessKeyExpires]))
-	if err != nil || string(secret.Data[tenancy.AccessKeyEndpoint]) != tenancy.Endpoint(vc.Name) ||
-		string(secret.Data[tenancy.AccessKeyCA]) != string(vc.Status.CABundle) || len(secret.Data[tenancy.AccessKeyToken]) == 0 {
+	if err != nil || len(secret.Data[tenancy.AccessKeyToken]) == 0 {
 		return 0
+	}
+	for _, key := range []string{tenancy.AccessKeyEndpoint, tenancy.AccessKeyCA, tenancy.AccessKeyThrough} {
+		if !bytes.Equal(secret.Data[key], way[key]) {
+			return 0
+		}
 	}
 	left := max(expires.Sub(now), 0)
 	if left > tokenLife+clockLeeway {
@@ -104,23 +126,21 @@ func goodFor(secret *corev1.Secret, vc *v1alpha1.VirtualCluster, now time.Time) 
 }
 
 func accessSecret(
-	key client.ObjectKey, tenant string, vc *v1alpha1.VirtualCluster, token *authenticationv1.TokenRequest,
+	key client.ObjectKey, tenant, id string, way map[string][]byte, token *authenticationv1.TokenRequest,
 ) *corev1.Secret {
+	data := maps.Clone(way)
+	data[tenancy.AccessKeyToken] = []byte(token.Status.Token)
+	data[tenancy.AccessKeyExpires] = []byte(token.Status.ExpirationTimestamp.UTC().Format(time.RFC3339))
 	return &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: key.Namespace,
 			Name:      key.Name,
 			Labels: map[string]string{
 				v1alpha1.LabelTenant:         tenant,
-				v1alpha1.LabelVirtualCluster: vc.Name,
+				v1alpha1.LabelVirtualCluster: id,
 			},
 		},
 		Type: corev1.SecretTypeOpaque,
-		Data: map[string][]byte{
-			tenancy.AccessKeyEndpoint: []byte(tenancy.Endpoint(vc.Name)),
-			tenancy.AccessKeyCA:       vc.Status.CABundle,
-			tenancy.AccessKeyToken:    []byte(token.Status.Token),
-			tenancy.AccessKeyExpires:  []byte(token.Status.ExpirationTimestamp.UTC().Format(time.RFC3339)),
-		},
+		Data: data,
 	}
 }

@@ -29,8 +29,11 @@ func (r *Reconciler) bind(ctx context.Context, t *v1alpha1.Tenant, seen *observe
 		return err
 	}
 	if chosen != nil && tenancy.ClaimedBy(chosen, t.UID) {
-		seen.cluster = chosen
-		return nil
+		return r.take(ctx, chosen, seen)
+	}
+	if !r.Shard.Main() {
+		// Once it is gone the tenant is the management cluster's, whose controller alone claims.
+		return steps.Wait(v1alpha1.ReasonWaiting, "The cluster is being deleted; then the tenant gets another one", 0)
 	}
 	if _, err := r.plan(ctx, t); err != nil {
 		return err // A tenant without limits would have the whole host.
@@ -56,13 +59,27 @@ func (r *Reconciler) bind(ctx context.Context, t *v1alpha1.Tenant, seen *observe
 			return err
 		}
 		if claimed {
-			seen.cluster = &candidates[i]
-			return nil
+			return r.take(ctx, &candidates[i], seen)
 		}
 	}
 	seen.skipped = placement.Skipped
 	reason, message := placement.WhyNone()
 	return steps.Wait(reason, message, lookAgain)
+}
+
+// take goes on with the cluster the tenant is bound to, or leaves both to the controller
+// whose host it is on. That one sees the claim and needs no word.
+func (r *Reconciler) take(ctx context.Context, vc *v1alpha1.VirtualCluster, seen *observed) error {
+	mine, err := r.Shard.Cluster(ctx, vc)
+	if err == nil && mine {
+		seen.cluster = vc
+		return nil
+	}
+	seen.handedOver = vc.Name
+	if err != nil {
+		return err
+	}
+	return steps.Wait(v1alpha1.ReasonProgressing, "The cluster is being prepared", 0)
 }
 
 // place ranks what there is to claim.
@@ -85,14 +102,13 @@ func (r *Reconciler) chosen(ctx context.Context, t *v1alpha1.Tenant) (*v1alpha1.
 		return nil, nil
 	}
 	vc := &v1alpha1.VirtualCluster{}
-	if err := r.Client.Get(ctx, client.ObjectKey{Name: id}, vc); err != nil {
-		return nil, client.IgnoreNotFound(err)
+	err := r.Client.Get(ctx, client.ObjectKey{Name: id}, vc)
+	if apierrors.IsNotFound(err) || err == nil && vc.Spec.ClaimRef == nil {
+		// The cache may be older than the claim, or than the cluster.
+		err = r.Live.Get(ctx, client.ObjectKey{Name: id}, vc)
 	}
-	if vc.Spec.ClaimRef == nil {
-		// The cache may be older than the claim.
-		if err := r.Live.Get(ctx, client.ObjectKey{Name: id}, vc); err != nil {
-			return nil, client.IgnoreNotFound(err)
-		}
+	if err != nil {
+		return nil, client.IgnoreNotFound(err)
 	}
 	if vc.DeletionTimestamp == nil && (vc.Spec.ClaimRef == nil || tenancy.ClaimedBy(vc, t.UID)) {
 		return vc, nil

@@ -13,6 +13,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/cluster"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
@@ -29,10 +30,15 @@ const workers = 8
 
 // Options are what a Reconciler needs.
 type Options struct {
+	// Shard says which tenants are looked after.
+	Shard tenancy.Shard
 	// Client may read from a cache.
 	Client client.Client
 	// Live reads from the API server.
 	Live client.Reader
+	// Host is Client for the host cluster, and HostLive is Live for it.
+	Host     client.Client
+	HostLive client.Reader
 	// Clusters reaches tenants' clusters.
 	Clusters tenancy.Clusters
 	// Clock tells the time.
@@ -51,8 +57,8 @@ type Reconciler struct{ Options }
 // New makes a Reconciler.
 func New(options Options) *Reconciler { return &Reconciler{Options: options} }
 
-// Register adds the Reconciler to a manager.
-func (r *Reconciler) Register(mgr manager.Manager) error {
+// Register adds the Reconciler to a manager. Of the host nothing is watched.
+func (r *Reconciler) Register(mgr manager.Manager, _ cluster.Cluster) error {
 	changed := builder.WithPredicates(predicate.GenerationChangedPredicate{})
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("tenant").
@@ -73,6 +79,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if err := r.Client.Get(ctx, request.NamespacedName, t); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
+	if mine, err := r.Shard.Tenant(ctx, t); err != nil || !mine {
+		return ctrl.Result{}, err
+	}
 	if t.DeletionTimestamp == nil && controllerutil.AddFinalizer(t, v1alpha1.Finalizer) {
 		if err := r.Client.Update(ctx, t); err != nil {
 			return ctrl.Result{}, fmt.Errorf("adding the finalizer: %w", err)
@@ -85,10 +94,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	} else {
 		r.reconcile(ctx, t, seen)
 	}
+	if seen.handedOver != "" && t.Status.VirtualCluster == seen.handedOver {
+		return kit.Next(seen.bound) // Its controller has taken it and says how it is.
+	}
 	report(t, seen, r.Clock.Now())
 	r.record(before, t)
 	r.recordSkipped(before, t, seen.skipped)
-	if err := r.patchStatus(ctx, before, t); err != nil {
+	if err := r.patchStatus(ctx, before, t, seen.handedOver != ""); err != nil {
 		return ctrl.Result{}, err
 	}
 	// The answer to the patch may be the first to say that it is being deleted: what was not
@@ -123,15 +135,21 @@ func (r *Reconciler) reconcile(ctx context.Context, t *v1alpha1.Tenant, seen *ob
 	seen.access = r.giveAccess(ctx, t, seen)
 }
 
-func (r *Reconciler) patchStatus(ctx context.Context, before, after *v1alpha1.Tenant) error {
+// patchStatus writes the status. That of a tenant that was handed over is written only if the
+// other controller has not written yet, which the version tells.
+func (r *Reconciler) patchStatus(ctx context.Context, before, after *v1alpha1.Tenant, handedOver bool) error {
 	if equality.Semantic.DeepEqual(before.Status, after.Status) {
 		return nil
 	}
 	// The claim may have changed the metadata; the patch is of the status alone.
 	base := after.DeepCopy()
 	base.Status = before.Status
-	err := r.Client.Status().Patch(ctx, after, client.MergeFrom(base))
-	if after.DeletionTimestamp != nil && apierrors.IsNotFound(err) {
+	patch := client.MergeFrom(base)
+	if handedOver {
+		patch = client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{})
+	}
+	err := r.Client.Status().Patch(ctx, after, patch)
+	if after.DeletionTimestamp != nil && apierrors.IsNotFound(err) || handedOver && apierrors.IsConflict(err) {
 		return nil
 	}
 	if err != nil {

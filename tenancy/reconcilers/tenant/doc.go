@@ -9,6 +9,9 @@
 //     the tenant itself, by such an update, names the cluster. So two tenants never get
 //     the same, no tenant gets two, and a pass that was cut short anywhere finds its
 //     claim again.
+//   - The management cluster's controller alone names and claims. A claim on another
+//     controller's host gives the tenant away: what is told of it after that is told only
+//     if the other one has not spoken yet. When the cluster is gone the tenant is back.
 //   - Nothing of another tenant is touched: a namespace is known by the tenant's UID, a
 //     cluster by its claim.
 //   - The finalizer goes only after apps, cluster and namespace were seen gone, in this

@@ -36,7 +36,7 @@ func (r *Reconciler) applyLimits(ctx context.Context, t *v1alpha1.Tenant, seen *
 		}
 	}
 	for _, object := range limits(seen.cluster.Name, plan, apps.Items, host.Spec.CPUOvercommit) {
-		if err := kit.Apply(ctx, r.Client, object); err != nil {
+		if err := kit.Apply(ctx, r.Host, object); err != nil {
 			return err
 		}
 	}

@@ -17,6 +17,9 @@ type observed struct {
 	domain string
 	// cluster the tenant is bound to; nil if it is not.
 	cluster *v1alpha1.VirtualCluster
+	// handedOver is the cluster whose claim made the tenant another controller's, which does
+	// the rest; empty while it is this one's.
+	handedOver string
 	// skipped are the hosts that had nothing for a tenant that is not bound.
 	skipped []tenancy.Skipped
 	// usage of the plan to write; nil leaves it as it is.

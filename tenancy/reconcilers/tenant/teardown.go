@@ -45,6 +45,9 @@ func (r *Reconciler) teardown(ctx context.Context, t *v1alpha1.Tenant) error {
 	if err := r.deleteClusters(ctx, t); err != nil {
 		return err
 	}
+	if !r.Shard.Main() {
+		return clusterLeaves() // It is gone, and the tenant the management cluster's, whose controller does the rest.
+	}
 	if !mine {
 		return nil
 	}
@@ -69,7 +72,7 @@ func (r *Reconciler) hurryPods(ctx context.Context, t *v1alpha1.Tenant) error {
 			continue
 		}
 		namespace := v1alpha1.HostNamespace(vc.Name)
-		if err := kit.HurryPods(ctx, r.Live, r.Client, namespace, t.DeletionTimestamp.Time, r.Clock.Now(), true); err != nil {
+		if err := kit.HurryPods(ctx, r.HostLive, r.Host, namespace, t.DeletionTimestamp.Time, r.Clock.Now(), true); err != nil {
 			return err
 		}
 	}
@@ -127,9 +130,13 @@ func (r *Reconciler) deleteClusters(ctx context.Context, t *v1alpha1.Tenant) err
 		return err
 	}
 	if left {
-		return steps.Wait(v1alpha1.ReasonDeleting, "The tenant's cluster is being deleted", lookForLeftovers)
+		return clusterLeaves()
 	}
 	return nil
+}
+
+func clusterLeaves() error {
+	return steps.Wait(v1alpha1.ReasonDeleting, "The tenant's cluster is being deleted", lookForLeftovers)
 }
 
 // deleteClaimed deletes the tenant's clusters that a reader knows of and says whether

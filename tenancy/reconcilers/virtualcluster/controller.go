@@ -12,12 +12,14 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/cluster"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/berth-dev/berth/api/v1alpha1"
 	"github.com/berth-dev/berth/tenancy"
@@ -28,10 +30,13 @@ const workers = 4
 
 // Options are what a Reconciler needs.
 type Options struct {
+	// Shard says which virtual clusters are looked after.
+	Shard tenancy.Shard
 	// Client may read from a cache.
 	Client client.Client
-	// Live reads from the API server.
-	Live client.Reader
+	// Host is Client for the host cluster, and HostLive reads from its API server.
+	Host     client.Client
+	HostLive client.Reader
 	// Installer puts control planes onto the host cluster.
 	Installer tenancy.Installer
 	// Clusters reaches them.
@@ -50,15 +55,16 @@ type Reconciler struct{ Options }
 // New makes a Reconciler.
 func New(options Options) *Reconciler { return &Reconciler{Options: options} }
 
-// Register adds the Reconciler to a manager.
-func (r *Reconciler) Register(mgr manager.Manager) error {
+// Register adds the Reconciler to a manager. On the host, namespaces and control planes are
+// watched.
+func (r *Reconciler) Register(mgr manager.Manager, host cluster.Cluster) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("virtualcluster").
 		For(&v1alpha1.VirtualCluster{}).
 		Watches(&v1alpha1.HostCluster{}, handler.EnqueueRequestsFromMapFunc(r.ofHost),
 			builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(ofNamespace)).
-		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(ofPod)).
+		WatchesRawSource(source.Kind(host.GetCache(), &corev1.Namespace{}, handler.TypedEnqueueRequestsFromMapFunc(ofNamespace))).
+		WatchesRawSource(source.Kind(host.GetCache(), &corev1.Pod{}, handler.TypedEnqueueRequestsFromMapFunc(ofPod))).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
 		Complete(r)
 }
@@ -68,6 +74,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	vc := &v1alpha1.VirtualCluster{}
 	if err := r.Client.Get(ctx, request.NamespacedName, vc); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if mine, err := r.Shard.Cluster(ctx, vc); err != nil || !mine {
+		return ctrl.Result{}, err
 	}
 	if vc.DeletionTimestamp == nil && controllerutil.AddFinalizer(vc, v1alpha1.Finalizer) {
 		// Before anything is made, so that nothing is left behind.
@@ -142,7 +151,7 @@ func (r *Reconciler) ofHost(ctx context.Context, host client.Object) []reconcile
 	return requests
 }
 
-func ofNamespace(_ context.Context, namespace client.Object) []reconcile.Request {
+func ofNamespace(_ context.Context, namespace *corev1.Namespace) []reconcile.Request {
 	if id := namespace.GetLabels()[v1alpha1.LabelVirtualCluster]; id != "" {
 		return []reconcile.Request{requestFor(id)}
 	}
@@ -151,7 +160,7 @@ func ofNamespace(_ context.Context, namespace client.Object) []reconcile.Request
 
 // ofPod finds the cluster whose control plane a pod is. Its place tells: pods of
 // tenants are in the same namespaces, but vCluster marks each of them.
-func ofPod(_ context.Context, pod client.Object) []reconcile.Request {
+func ofPod(_ context.Context, pod *corev1.Pod) []reconcile.Request {
 	if _, tenants := pod.GetLabels()[labelTenantPod]; tenants {
 		return nil
 	}

@@ -35,7 +35,7 @@ const (
 func (r *Reconciler) observeControlPlane(ctx context.Context, vc *v1alpha1.VirtualCluster, seen *observed) error {
 	pod := &corev1.Pod{}
 	key := client.ObjectKey{Namespace: v1alpha1.HostNamespace(vc.Name), Name: controlPlanePod(vc.Name)}
-	if err := r.Client.Get(ctx, key, pod); err != nil && !apierrors.IsNotFound(err) {
+	if err := r.Host.Get(ctx, key, pod); err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("reading the control plane's pod: %w", err)
 	}
 	if !podReady(pod) {

@@ -3,7 +3,7 @@
 //
 // It owns the namespace vc-<id> with its pod security level and network policies, and
 // the control plane installed in it. Quota and limits are the tenant's and come with
-// the binding.
+// the binding. The object is on the management cluster, and all else on the host.
 //
 // Invariants: nothing runs in the namespace before it enforces pod security
 // "restricted" and denies all traffic that is not named; the finalizer goes only after

@@ -38,7 +38,7 @@ func (r *Reconciler) install(ctx context.Context, vc *v1alpha1.VirtualCluster, s
 		return err
 	}
 	for _, policy := range policies(vc.Name, r.SystemNamespace, host.Spec.Network) {
-		if err := kit.Apply(ctx, r.Client, policy); err != nil {
+		if err := kit.Apply(ctx, r.Host, policy); err != nil {
 			return err
 		}
 	}
@@ -61,7 +61,7 @@ func (r *Reconciler) ensureNamespace(ctx context.Context, vc *v1alpha1.VirtualCl
 		want.Labels[key] = value
 	}
 	found := &corev1.Namespace{}
-	err := r.Client.Get(ctx, client.ObjectKeyFromObject(want), found)
+	err := r.Host.Get(ctx, client.ObjectKeyFromObject(want), found)
 	switch {
 	case apierrors.IsNotFound(err):
 	case err != nil:
@@ -73,5 +73,5 @@ func (r *Reconciler) ensureNamespace(ctx context.Context, vc *v1alpha1.VirtualCl
 		return steps.Stall(v1alpha1.ReasonStalled, errs.New(errs.Conflict, "",
 			"namespace "+want.Name+" is being deleted", "delete this virtual cluster; it cannot be brought back"))
 	}
-	return kit.Apply(ctx, r.Client, want)
+	return kit.Apply(ctx, r.Host, want)
 }

@@ -22,7 +22,7 @@ func (r *Reconciler) teardown(ctx context.Context, vc *v1alpha1.VirtualCluster) 
 	r.Clusters.Forget(vc.Name)
 	namespace := &corev1.Namespace{}
 	namespace.Name = v1alpha1.HostNamespace(vc.Name)
-	err := r.Live.Get(ctx, client.ObjectKeyFromObject(namespace), namespace)
+	err := r.HostLive.Get(ctx, client.ObjectKeyFromObject(namespace), namespace)
 	exists := err == nil
 	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("reading namespace %s: %w", namespace.Name, err)
@@ -40,10 +40,10 @@ func (r *Reconciler) teardown(ctx context.Context, vc *v1alpha1.VirtualCluster) 
 		began := now
 		if namespace.DeletionTimestamp != nil {
 			began = namespace.DeletionTimestamp.Time
-		} else if err := r.Client.Delete(ctx, namespace); client.IgnoreNotFound(err) != nil {
+		} else if err := r.Host.Delete(ctx, namespace); client.IgnoreNotFound(err) != nil {
 			return fmt.Errorf("deleting namespace %s: %w", namespace.Name, err)
 		}
-		if err := kit.HurryPods(ctx, r.Live, r.Client, namespace.Name, began, now, false); err != nil {
+		if err := kit.HurryPods(ctx, r.HostLive, r.Host, namespace.Name, began, now, false); err != nil {
 			return err
 		}
 		return steps.Wait(v1alpha1.ReasonDeleting, "The cluster's namespace is being deleted", lookForLeftovers)
@@ -55,7 +55,7 @@ func (r *Reconciler) teardown(ctx context.Context, vc *v1alpha1.VirtualCluster) 
 // until their data is deleted.
 func (r *Reconciler) volumesGone(ctx context.Context, namespace string) error {
 	var volumes corev1.PersistentVolumeList
-	if err := r.Live.List(ctx, &volumes); err != nil {
+	if err := r.HostLive.List(ctx, &volumes); err != nil {
 		return fmt.Errorf("listing volumes: %w", err)
 	}
 	left := 0
@@ -66,7 +66,7 @@ func (r *Reconciler) volumesGone(ctx context.Context, namespace string) error {
 		left++
 		if v.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimRetain && v.DeletionTimestamp == nil {
 			// Its class keeps data; a tenant's is deleted with the tenant.
-			if err := r.Client.Delete(ctx, &v); client.IgnoreNotFound(err) != nil {
+			if err := r.Host.Delete(ctx, &v); client.IgnoreNotFound(err) != nil {
 				return fmt.Errorf("deleting volume %s: %w", v.Name, err)
 			}
 		}

@@ -4,23 +4,16 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
-	"fmt"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/rest"
 	testclock "k8s.io/utils/clock/testing"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/berth-dev/berth/api/v1alpha1"
-	"github.com/berth-dev/berth/apps/reconcilers/app"
-	"github.com/berth-dev/berth/apps/reconcilers/release"
 	"github.com/berth-dev/berth/internal/kubetest"
 )
 
@@ -30,13 +23,19 @@ const (
 	EdgePort = 8443
 	PlanOCUs = 10
 	Output   = "the last words"
+
+	// Main is the controller of the management cluster.
+	Main = ""
+	// Elsewhere is that of another host.
+	Elsewhere = "eu"
 )
 
 // Stage is a tenant with everything around it.
 type Stage struct {
-	tb        testing.TB
-	Env       *kubetest.Env
-	Client    client.Client
+	tb  testing.TB
+	Env *kubetest.Env
+	// Client is the test's own, which may do anything.
+	Client    client.WithWatch
 	Tenant    string
 	Namespace string
 	ID        string
@@ -45,66 +44,46 @@ type Stage struct {
 	Clock    *testclock.FakePassiveClock
 	Clusters *Clusters
 
-	Apps     *app.Reconciler
-	Releases *release.Reconciler
+	// Shard names the controller of the tenant's host. One half of the stages, which is
+	// told by their names, stand on a host with a controller of its own.
+	Shard string
+	// Controller is the one at work, of that name; another looks on.
+	Controller
+	onlooker Controller
 }
-
-// Clusters reaches the one API server there is, unless it is away.
-type Clusters struct {
-	config *rest.Config
-	client client.Client
-	Away   atomic.Bool
-	Asked  atomic.Int64
-}
-
-// Client gives a client, or fails as a network does.
-func (c *Clusters) Client(context.Context, string) (client.Client, error) {
-	c.Asked.Add(1)
-	if c.Away.Load() {
-		return nil, errors.New("dial tcp: connection refused")
-	}
-	return c.client, nil
-}
-
-// Use makes another client the one that is given out.
-func (c *Clusters) Use(other client.Client) { c.client = other }
-
-// Config gives a configuration.
-func (c *Clusters) Config(context.Context, string) (*rest.Config, error) { return c.config, nil }
-
-// Forget does nothing: nothing is kept.
-func (c *Clusters) Forget(string) {}
 
 // New sets a stage up. The names come from the test's, so that tests do not meet.
 func New(tb testing.TB) *Stage {
 	tb.Helper()
-	env := kubetest.Start(tb)
-	digest := sha256.Sum256([]byte(tb.Name()))
-	unique := hex.EncodeToString(digest[:])
-	s := &Stage{
-		tb: tb, Env: env, Client: env.Client,
-		Tenant: "t" + unique[:7], ID: "v" + unique[:7], App: "a" + unique[:7],
-		Clock: testclock.NewFakePassiveClock(time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)),
-	}
-	s.Namespace = v1alpha1.ManagementNamespace(s.Tenant)
-	s.Clusters = &Clusters{config: env.Config, client: env.Client}
-	s.objects(unique[:7])
-	s.Start(env.Client)
+	s := setUp(tb, []string{Main, Elsewhere}[digest(tb.Name())[0]%2])
+	s.Bind()
 	return s
 }
 
-// Start makes both reconcilers, as a controller does that was just started, with a
-// client that may fail on purpose.
-func (s *Stage) Start(c client.Client) {
-	s.Apps = app.New(app.Options{
-		Client: c, Reader: c, Clusters: s.Clusters, Clock: s.Clock, Domain: Domain, EdgePort: EdgePort,
-	})
-	s.Releases = release.New(release.Options{
-		Client: c, Reader: c, Clusters: s.Clusters, Clock: s.Clock,
-		Tail: func(_ context.Context, _, _, _, container string, _ bool) (string, error) {
-			return Output + " of " + container, nil
-		},
-	})
+// Unbound is a stage on a host with a controller of its own whose tenant has no cluster
+// yet.
+func Unbound(tb testing.TB) *Stage {
+	tb.Helper()
+	return setUp(tb, Elsewhere)
+}
+
+func digest(name string) [sha256.Size]byte { return sha256.Sum256([]byte(name)) }
+
+func setUp(tb testing.TB, shard string) *Stage {
+	tb.Helper()
+	sum := digest(tb.Name())
+	unique := hex.EncodeToString(sum[:])[:7]
+	env := kubetest.Start(tb)
+	s := &Stage{
+		tb: tb, Env: env, Tenant: "t" + unique, ID: "v" + unique, App: "a" + unique, Shard: shard,
+		Clock: testclock.NewFakePassiveClock(time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)),
+	}
+	s.Namespace = v1alpha1.ManagementNamespace(s.Tenant)
+	s.Client = s.through(anything)
+	s.objects(unique)
+	s.Start(func(c client.WithWatch) client.WithWatch { return c })
+	s.onlooker = s.Hire(s.Other(), s.Onlooker())
+	return s
 }
 
 // objects are the tenant, its plan, its cluster and the namespaces.
@@ -114,18 +93,29 @@ func (s *Stage) objects(unique string) {
 	host := &v1alpha1.HostCluster{
 		ObjectMeta: metav1.ObjectMeta{Name: "h" + unique},
 		Spec: v1alpha1.HostClusterSpec{
-			Region: "local", CPUOvercommit: 10, Network: v1alpha1.HostNetwork{APIServerCIDRs: []string{"10.0.0.1/32"}},
+			Region: "local", CPUOvercommit: 10, ControllerName: s.Shard,
+			Network: v1alpha1.HostNetwork{APIServerCIDRs: []string{"10.0.0.1/32"}},
 		},
 	}
-	tenant := &v1alpha1.Tenant{ObjectMeta: metav1.ObjectMeta{Name: s.Tenant}, Spec: v1alpha1.TenantSpec{Plan: plan.Name}}
-	s.Create(plan, host, tenant)
-	cluster := &v1alpha1.VirtualCluster{
-		ObjectMeta: metav1.ObjectMeta{Name: s.ID},
-		Spec:       v1alpha1.VirtualClusterSpec{HostCluster: host.Name, ClaimRef: &v1alpha1.ClaimRef{Name: tenant.Name, UID: tenant.UID}},
-	}
-	s.Create(cluster,
+	s.Create(plan, host,
+		&v1alpha1.Tenant{ObjectMeta: metav1.ObjectMeta{Name: s.Tenant}, Spec: v1alpha1.TenantSpec{Plan: plan.Name}},
+		&v1alpha1.VirtualCluster{
+			// It is there until its host is rid of it, as all are.
+			ObjectMeta: metav1.ObjectMeta{Name: s.ID, Finalizers: []string{v1alpha1.Finalizer}},
+			Spec:       v1alpha1.VirtualClusterSpec{HostCluster: host.Name},
+		},
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.Namespace}},
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.HostNamespace(s.ID)}})
+}
+
+// Bind gives the tenant its cluster.
+func (s *Stage) Bind() {
+	s.tb.Helper()
+	tenant, cluster := &v1alpha1.Tenant{}, &v1alpha1.VirtualCluster{}
+	s.Get(s.Tenant, tenant)
+	s.Get(s.ID, cluster)
+	cluster.Spec.ClaimRef = &v1alpha1.ClaimRef{Name: tenant.Name, UID: tenant.UID}
+	s.must(s.Client.Update(s.ctx(), cluster))
 	tenant.Status.VirtualCluster = s.ID
 	s.must(s.Client.Status().Update(s.ctx(), tenant))
 }
@@ -161,14 +151,13 @@ func (s *Stage) Settle(name string) {
 
 // TrySettle is Settle for clients that fail on purpose.
 func (s *Stage) TrySettle(name string) error {
-	request := ctrl.Request{NamespacedName: client.ObjectKey{Namespace: s.Namespace, Name: name}}
+	if asked, err := s.onlooker.Look(s.ctx(), s.Namespace, name); err != nil || asked {
+		s.tb.Errorf("the other controller looked at %s: it wants to look again: %t, %v", name, asked, err)
+	}
 	before := s.versions(name)
 	for range 6 {
-		if _, err := s.Apps.Reconcile(s.ctx(), request); err != nil {
-			return fmt.Errorf("the app's: %w", err)
-		}
-		if _, err := s.Releases.Reconcile(s.ctx(), request); err != nil {
-			return fmt.Errorf("the release's: %w", err)
+		if _, err := s.Look(s.ctx(), s.Namespace, name); err != nil {
+			return err
 		}
 		now := s.versions(name)
 		if now == before {
@@ -194,7 +183,7 @@ func (s *Stage) versions(name string) string {
 
 // Image is a reference by digest; different names give different ones.
 func Image(name string) string {
-	digest := sha256.Sum256([]byte(name))
+	digest := digest(name)
 	return "registry.berth.internal/acme/" + strings.ToLower(name) + "@sha256:" + hex.EncodeToString(digest[:])
 }
 

@@ -1,0 +1,223 @@
+package e2e
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	berthv1 "github.com/berth-dev/berth/api/v1alpha1"
+	"github.com/berth-dev/berth/internal/apiclient"
+)
+
+// silenceLimit is how long it may take until a host that went away is known to be: a minute
+// without a sign of it, and a look every quarter of a minute.
+const silenceLimit = 2 * time.Minute
+
+// TestHosts: a second cluster, with an API server of its own, is a host of the first. Its
+// tenants are used through the first like any other and nothing of theirs is there; through
+// either edge no request of theirs is lost in a rollout. While the host is away no tenant is placed
+// on it, with a reason, and when it is back everything is as it was.
+func TestHosts(t *testing.T) {
+	const name = hostName
+	join := []string{"--join", instanceName, "--region", "eu"}
+	up := instanceUp(t, name, append(join, "--pool", "1")...)
+	t.Cleanup(func() { berth.berth(t, "down", "--name", name, "--delete") })
+	t.Cleanup(func() { berth.berth(t, "hostclusters:leave", name, "--context", "berth-"+instanceName) })
+	eu := &hostStand{name: name, client: instanceClient(t, up.Kubeconfig)}
+	if out := berth.berth(t, "regions"); !strings.Contains(out, "eu") {
+		t.Errorf("the region is not offered: %s", out)
+	}
+
+	berth.berth(t, "tenants:create", "overseas", "--plan", "small", "--region", "eu")
+	cluster := clusterOf(t, "overseas")
+	eu.runs(t, cluster)
+	berth.apply(t, "overseas", helloApp)
+	answers(t, "hello.overseas", "/version", 200, "1")
+	t.Run("used like any other", func(t *testing.T) { usedFromAfar(t, "overseas") })
+	t.Run("a rollout through both edges", func(t *testing.T) {
+		here := startLoad(t, berth.url("hello.overseas", "/"), 20)
+		there := startLoad(t, "https://hello.overseas."+up.Domain+portOf(up)+"/", 20)
+		berth.berth(t, "deploy", "-t", "overseas", "-a", "hello", "web="+testImage("2"))
+		answers(t, "hello.overseas", "/version", 200, "2")
+		here.end(t)
+		there.end(t)
+	})
+	t.Run("away and back", func(t *testing.T) { eu.awayAndBack(t, join) })
+
+	berth.berth(t, "tenants:delete", "overseas", "--confirm", "overseas")
+	eu.nothingOf(t, cluster)
+	everythingReady(t)
+	nothingOrphaned(t)
+}
+
+// portOf is the port of an instance's edge as a part of URLs.
+func portOf(up upResult) string {
+	_, port, found := strings.Cut(strings.TrimPrefix(up.URL, "https://"), ":")
+	if !found {
+		return ""
+	}
+	return ":" + port
+}
+
+// usedFromAfar does with a tenant's app what goes through the portal and what goes through
+// the tenant's own API server.
+func usedFromAfar(t *testing.T, tenant string) {
+	t.Helper()
+	in := []string{"-t", tenant, "-a", "hello"}
+	if out := berth.berth(t, append([]string{"ps"}, in...)...); !strings.Contains(out, "web.") {
+		t.Errorf("ps: %s", out)
+	}
+	if out := berth.berth(t, append([]string{"logs"}, in...)...); !strings.Contains(out, "listening on") {
+		t.Errorf("logs: %s", out)
+	}
+	if out := berth.berth(t, append([]string{"run"}, append(in, "--", "/testapp", "resolve", "web")...)...); !strings.Contains(out, ".") {
+		t.Errorf("a one-off process resolves the component web to: %s", out)
+	}
+	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
+	berth.berth(t, "kubeconfig", "-t", tenant, "--file", kubeconfig)
+	out, err := berth.kubectl(kubeconfig, "exec", "-n", "hello", "deploy/web", "--", "/testapp", "resolve", "web")
+	if err != nil || !strings.Contains(out, ".") {
+		t.Errorf("kubectl exec: %v: %s", err, out)
+	}
+}
+
+// hostStand is a host of the management cluster, seen from its own API server.
+type hostStand struct {
+	name   string
+	client client.Client
+}
+
+// runs wants a virtual cluster to be on this host and nothing of it on the management cluster.
+func (h *hostStand) runs(t *testing.T, cluster string) {
+	t.Helper()
+	var vc berthv1.VirtualCluster
+	if err := berth.host.Get(t.Context(), client.ObjectKey{Name: cluster}, &vc); err != nil {
+		t.Fatal(err)
+	}
+	if vc.Spec.HostCluster != h.name {
+		t.Errorf("the tenant's cluster is on %s", vc.Spec.HostCluster)
+	}
+	namespace := client.ObjectKey{Name: berthv1.HostNamespace(cluster)}
+	if err := h.client.Get(t.Context(), namespace, &corev1.Namespace{}); err != nil {
+		t.Errorf("on the host: %v", err)
+	}
+	if err := berth.host.Get(t.Context(), namespace, &corev1.Namespace{}); !apierrors.IsNotFound(err) {
+		t.Errorf("the management cluster has a namespace for it too (%v)", err)
+	}
+	var quotas corev1.ResourceQuotaList
+	if err := h.client.List(t.Context(), &quotas, client.InNamespace(namespace.Name)); err != nil || len(quotas.Items) == 0 {
+		t.Errorf("the plan's limits are not on the host: %v", err)
+	}
+}
+
+// awayAndBack stops the host and starts it again, while an app of the management cluster is under load.
+func (h *hostStand) awayAndBack(t *testing.T, join []string) {
+	t.Helper()
+	berth.tenant(t, "ashore", "small")
+	berth.apply(t, "ashore", helloApp)
+	load := startLoad(t, berth.url("hello.ashore", "/"), 20)
+	berth.berth(t, "down", "--name", h.name)
+	stopped := time.Now()
+	answers(t, "hello.overseas", "/", 503, "")
+	eventually(t, silenceLimit, "the host is known to be away", func() (bool, string) {
+		found := h.shown(t)
+		return found.Skipped != nil && found.Skipped.Reason == berthv1.ReasonUnreachable, found.Name + ": " + found.State()
+	})
+	t.Logf("known to be away %s after it began to stop", time.Since(stopped).Round(time.Second))
+	berth.berth(t, "tenants:create", "hopeful", "--plan", "small", "--region", "eu", "--no-wait")
+	t.Cleanup(func() { berth.berth(t, "tenants:delete", "hopeful", "--confirm", "hopeful") })
+	eventually(t, time.Minute, "the tenant is told that no cluster answers", func() (bool, string) {
+		bound := tenantCondition(t, "hopeful", berthv1.ConditionClusterBound)
+		return bound.Status == metav1.ConditionFalse && strings.Contains(bound.Message, "does not answer"), bound.Message
+	})
+	load.end(t)
+
+	started := time.Now()
+	instanceUp(t, h.name)
+	eventually(t, 3*time.Minute, "the app on the host answers again", func() (bool, string) {
+		code, body := berth.get(t, berth.url("hello.overseas", "/version"))
+		return code == 200 && body == "2", body
+	})
+	t.Logf("its app answers again %s after `berth up` began", time.Since(started).Round(time.Second))
+	eventually(t, 3*time.Minute, "the tenant that waited is served", func() (bool, string) {
+		bound := tenantCondition(t, "hopeful", berthv1.ConditionReady)
+		return bound.Status == metav1.ConditionTrue, bound.Message
+	})
+}
+
+// shown is what operators are shown of the host.
+func (h *hostStand) shown(t *testing.T) *shownHost {
+	t.Helper()
+	var all []apiclient.HostCluster
+	if err := json.Unmarshal([]byte(berth.berth(t, "hostclusters", "--json")), &all); err != nil {
+		t.Fatal(err)
+	}
+	for i := range all {
+		if all[i].Name == h.name {
+			return &shownHost{all[i]}
+		}
+	}
+	t.Fatalf("%s is not shown: %v", h.name, all)
+	return nil
+}
+
+type shownHost struct{ apiclient.HostCluster }
+
+// State is why no tenant is placed on the host, for people.
+func (s *shownHost) State() string {
+	if s.Skipped == nil {
+		return "takes tenants"
+	}
+	return s.Skipped.Reason + ": " + s.Skipped.Message
+}
+
+func tenantCondition(t *testing.T, tenant, kind string) metav1.Condition {
+	t.Helper()
+	var found berthv1.Tenant
+	if err := berth.host.Get(t.Context(), client.ObjectKey{Name: tenant}, &found); err != nil {
+		t.Fatal(err)
+	}
+	for _, condition := range found.Status.Conditions {
+		if condition.Type == kind {
+			return condition
+		}
+	}
+	return metav1.Condition{Status: metav1.ConditionUnknown}
+}
+
+// nothingOf wants nothing of a virtual cluster to be left on the host.
+func (h *hostStand) nothingOf(t *testing.T, cluster string) {
+	t.Helper()
+	eventually(t, time.Minute, "nothing left on the host", func() (bool, string) {
+		err := h.client.Get(t.Context(), client.ObjectKey{Name: berthv1.HostNamespace(cluster)}, &corev1.Namespace{})
+		if !apierrors.IsNotFound(err) {
+			return false, "its namespace"
+		}
+		var secrets corev1.SecretList
+		if err := h.client.List(t.Context(), &secrets, client.InNamespace(systemNamespace)); err != nil {
+			return false, err.Error()
+		}
+		for _, secret := range secrets.Items {
+			if strings.Contains(secret.Name, cluster) {
+				return false, "Secret " + secret.Name
+			}
+		}
+		var volumes corev1.PersistentVolumeList
+		if err := h.client.List(t.Context(), &volumes); err != nil {
+			return false, err.Error()
+		}
+		for _, volume := range volumes.Items {
+			if claim := volume.Spec.ClaimRef; claim != nil && claim.Namespace == berthv1.HostNamespace(cluster) {
+				return false, "volume " + volume.Name
+			}
+		}
+		return true, ""
+	})
+}

@@ -1,0 +1,125 @@
+package hosts
+
+import (
+	"context"
+	"fmt"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
+
+	"github.com/berth-dev/berth/api/v1alpha1"
+	"github.com/berth-dev/berth/tenancy"
+)
+
+// Roles of the chart. TenantRole is bound by package access.
+const (
+	controllerRole = "berth-host-controller"
+	routerRole     = "berth-host-router"
+	tenantRole     = "berth-host-tenant"
+	// keysRole lets an edge read the keys of certificates, in their namespace.
+	keysRole = "berth-router"
+
+	// LabelHost, on what Join makes, names the host.
+	LabelHost = "berth.dev/host"
+
+	accountPrefix = "berth-host-"
+	routerSuffix  = "-router"
+
+	// fieldOwner owns the fields that this package sets.
+	fieldOwner = client.FieldOwner("berth-hosts")
+)
+
+// ControllerAccount is the service account of a host's controller, in the platform's
+// namespace on the management cluster.
+func ControllerAccount(host string) string { return accountPrefix + host }
+
+// RouterAccount is that of a host's edge.
+func RouterAccount(host string) string { return accountPrefix + host + routerSuffix }
+
+// grants are the accounts of a host and their rights, in the order to apply them. A Secret
+// with an account's name holds its token.
+func grants(host string) []client.Object {
+	controller, router := ControllerAccount(host), RouterAccount(host)
+	return []client.Object{
+		account(host, controller), account(host, router),
+		token(host, controller), token(host, router),
+		&rbacv1.ClusterRoleBinding{
+			ObjectMeta: named(host, "", controller), RoleRef: role("ClusterRole", controllerRole), Subjects: subjects(controller),
+		},
+		&rbacv1.ClusterRoleBinding{
+			ObjectMeta: named(host, "", router), RoleRef: role("ClusterRole", routerRole), Subjects: subjects(router),
+		},
+		&rbacv1.Role{ObjectMeta: named(host, tenancy.SystemNamespace, controller), Rules: systemRules(host)},
+		&rbacv1.RoleBinding{
+			ObjectMeta: named(host, tenancy.SystemNamespace, controller), RoleRef: role("Role", controller), Subjects: subjects(controller),
+		},
+		&rbacv1.RoleBinding{
+			ObjectMeta: named(host, v1alpha1.CertificateNamespace, router), RoleRef: role("Role", keysRole), Subjects: subjects(router),
+		},
+	}
+}
+
+// systemRules are the rights of a host's controller in the platform's namespace: its own
+// lease, and to see that the names of its tenants are reserved. A right to create cannot
+// be bound to one name; a lease of another name is of no use to it.
+func systemRules(host string) []rbacv1.PolicyRule {
+	leases := []string{coordinationv1.GroupName}
+	return []rbacv1.PolicyRule{
+		{APIGroups: leases, Resources: []string{"leases"}, Verbs: []string{"create"}},
+		{APIGroups: leases, Resources: []string{"leases"}, ResourceNames: []string{tenancy.LeaseName(host)}, Verbs: []string{"get", "update", "patch"}},
+		{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"get"}},
+	}
+}
+
+func account(host, name string) *corev1.ServiceAccount {
+	no := false
+	return &corev1.ServiceAccount{ObjectMeta: named(host, tenancy.SystemNamespace, name), AutomountServiceAccountToken: &no}
+}
+
+// token is a Secret that Kubernetes fills with a token of an account that lasts until the
+// Secret is deleted.
+func token(host, name string) *corev1.Secret {
+	meta := named(host, tenancy.SystemNamespace, name)
+	meta.Annotations = map[string]string{corev1.ServiceAccountNameKey: name}
+	return &corev1.Secret{ObjectMeta: meta, Type: corev1.SecretTypeServiceAccountToken}
+}
+
+func named(host, namespace, name string) metav1.ObjectMeta {
+	return metav1.ObjectMeta{
+		Namespace: namespace, Name: name,
+		Labels: map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedByBerth, LabelHost: host},
+	}
+}
+
+func role(kind, name string) rbacv1.RoleRef {
+	return rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: kind, Name: name}
+}
+
+func subjects(account string) []rbacv1.Subject {
+	return []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: tenancy.SystemNamespace, Name: account}}
+}
+
+// apply makes sure that an object is as given, by server-side apply.
+func apply(ctx context.Context, c client.Client, object client.Object) error {
+	kind, err := apiutil.GVKForObject(object, c.Scheme())
+	if err != nil {
+		return err
+	}
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
+	if err != nil {
+		return fmt.Errorf("applying %s %s: %w", kind.Kind, object.GetName(), err)
+	}
+	unstructured.RemoveNestedField(content, "metadata", "creationTimestamp")
+	sent := &unstructured.Unstructured{Object: content}
+	sent.SetGroupVersionKind(kind)
+	if err := c.Apply(ctx, client.ApplyConfigurationFromUnstructured(sent), fieldOwner, client.ForceOwnership); err != nil {
+		return fmt.Errorf("applying %s %s: %w", kind.Kind, object.GetName(), err)
+	}
+	return nil
+}

@@ -1,0 +1,67 @@
+package hosts
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/berth-dev/berth/internal/errs"
+)
+
+// namePattern is that of spec.controllerName, which the host's name becomes.
+var namePattern = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$`)
+
+// checkName says why a name cannot be a host's.
+func checkName(name string) error {
+	if !namePattern.MatchString(name) {
+		return errs.New(errs.Invalid, "NAME", strconv.Quote(name)+" cannot be the name of a host", "use 1 to 40 lower-case letters, digits and hyphens, such as eu")
+	}
+	if strings.HasSuffix(name, routerSuffix) {
+		return errs.New(errs.Invalid, "NAME", fmt.Sprintf("%q cannot be the name of a host: the edge of the host %q has it as an account", name, strings.TrimSuffix(name, routerSuffix)),
+			"choose a name that does not end in "+routerSuffix)
+	}
+	return nil
+}
+
+// validate says what is wrong, all of it at once.
+func (o *Options) validate() error {
+	problems := []error{checkName(o.Name)}
+	wrong := func(field, what, fix string) { problems = append(problems, errs.New(errs.Invalid, field, what, fix)) }
+	if o.Region == "" || len(o.Region) > 63 {
+		wrong("--region", strconv.Quote(o.Region)+" is no region", "say where the host is, such as --region eu-central-1")
+	}
+	if o.EdgeAddress != "" && !isHostPort(o.EdgeAddress) {
+		wrong("--edge-address", strconv.Quote(o.EdgeAddress)+" is not host:port", "say where other edges reach the host's, such as --edge-address edge.eu.example.com:443")
+	}
+	if at, err := url.Parse(o.Server); err != nil || at.Scheme != "https" || at.Hostname() == "" || at.User != nil || at.RawQuery != "" {
+		wrong("--server", "it is no https address", "give the management cluster's API server as the host reaches it, such as --server https://management.example.com:6443")
+	}
+	if len(o.Host.Network.APIServerCIDRs) == 0 {
+		wrong("--api-server-cidr", "the addresses of the host's own API server are not known",
+			"give those behind its Service: the subnets of its network interfaces on EKS, such as --api-server-cidr 10.0.0.0/24")
+	}
+	for field, blocks := range map[string][]string{
+		"--api-server-cidr": o.Host.Network.APIServerCIDRs, "--egress-cidr": o.Host.Network.EgressCIDRs, "--denied-cidr": o.Host.Network.DeniedCIDRs,
+	} {
+		for _, block := range blocks {
+			if _, err := netip.ParsePrefix(block); err != nil {
+				wrong(field, strconv.Quote(block)+" is no block of addresses", "write it as 10.0.0.0/16")
+			}
+		}
+	}
+	return errors.Join(problems...)
+}
+
+func isHostPort(text string) bool {
+	host, port, err := net.SplitHostPort(text)
+	if err != nil || host == "" {
+		return false
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && n > 0
+}
