@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -29,7 +30,8 @@ func TestHosts(t *testing.T) {
 	join := []string{"--join", instanceName, "--region", "eu"}
 	up := instanceUp(t, name, append(join, "--pool", "1")...)
 	t.Cleanup(func() { berth.berth(t, "down", "--name", name, "--delete") })
-	t.Cleanup(func() { berth.berth(t, "hostclusters:leave", name, "--context", "berth-"+instanceName) })
+	leave := []string{"hostclusters:leave", name, "--management-context", "berth-" + instanceName, "--timeout", "2m"}
+	t.Cleanup(func() { berth.try(t, leave...) }) // it has left already, unless the scenario failed
 	eu := &hostStand{name: name, client: instanceClient(t, up.Kubeconfig)}
 	if out := berth.berth(t, "regions"); !strings.Contains(out, "eu") {
 		t.Errorf("the region is not offered: %s", out)
@@ -43,7 +45,7 @@ func TestHosts(t *testing.T) {
 	t.Run("used like any other", func(t *testing.T) { usedFromAfar(t, "overseas") })
 	t.Run("a rollout through both edges", func(t *testing.T) {
 		here := startLoad(t, berth.url("hello.overseas", "/"), 20)
-		there := startLoad(t, "https://hello.overseas."+up.Domain+portOf(up)+"/", 20)
+		there := startLoad(t, fmt.Sprintf("https://hello.overseas.%s:%d/", up.Domain, up.HTTPSPort), 20)
 		berth.berth(t, "deploy", "-t", "overseas", "-a", "hello", "web="+testImage("2"))
 		answers(t, "hello.overseas", "/version", 200, "2")
 		here.end(t)
@@ -53,17 +55,12 @@ func TestHosts(t *testing.T) {
 
 	berth.berth(t, "tenants:delete", "overseas", "--confirm", "overseas")
 	eu.nothingOf(t, cluster)
+	berth.berth(t, leave...)
+	if out := berth.berth(t, "hostclusters"); strings.Contains(out, name) {
+		t.Errorf("a host that left is still listed: %s", out)
+	}
 	everythingReady(t)
 	nothingOrphaned(t)
-}
-
-// portOf is the port of an instance's edge as a part of URLs.
-func portOf(up upResult) string {
-	_, port, found := strings.Cut(strings.TrimPrefix(up.URL, "https://"), ":")
-	if !found {
-		return ""
-	}
-	return ":" + port
 }
 
 // usedFromAfar does with a tenant's app what goes through the portal and what goes through
@@ -125,7 +122,7 @@ func (h *hostStand) awayAndBack(t *testing.T, join []string) {
 	load := startLoad(t, berth.url("hello.ashore", "/"), 20)
 	berth.berth(t, "down", "--name", h.name)
 	stopped := time.Now()
-	answers(t, "hello.overseas", "/", 503, "")
+	answers(t, "hello.overseas", "/", 503, "Its host is away")
 	eventually(t, silenceLimit, "the host is known to be away", func() (bool, string) {
 		found := h.shown(t)
 		return found.Skipped != nil && found.Skipped.Reason == berthv1.ReasonUnreachable, found.Name + ": " + found.State()

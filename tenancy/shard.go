@@ -30,6 +30,14 @@ func LeaseName(controller string) string {
 	return leaseName + "-" + controller
 }
 
+// HostTenantRole is the chart's role for a host's controller in the management namespace of
+// a tenant on it.
+const HostTenantRole = "berth-host-tenant"
+
+// HostAccount is the service account of a host's controller, in the platform's namespace on
+// the management cluster. The chart's policy berth-hosts reads the host's name from it.
+func HostAccount(host string) string { return "berth-host-" + host }
+
 // Shard is the part of the platform that one controller looks after: the host clusters that
 // name it, the virtual clusters on them and the tenants bound to those. What is not placed
 // anywhere yet belongs to the controller of the management cluster, which has no name. So

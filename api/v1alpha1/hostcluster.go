@@ -21,6 +21,7 @@ type HostClusterSpec struct {
 	// +kubebuilder:validation:MaxLength=40
 	// +kubebuilder:validation:Pattern=`^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$`
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="spec.controllerName cannot change"
+	// +kubebuilder:validation:XValidation:rule="!self.endsWith('-router')",message="spec.controllerName cannot end in -router: the accounts of edges do; choose another name"
 	// +kubebuilder:default=""
 	ControllerName string `json:"controllerName"`
 

@@ -159,6 +159,7 @@ func TestInvalidObjectsAreRefusedNamingTheField(t *testing.T) {
 		"virtual cluster without a host":        {&v1alpha1.VirtualCluster{ObjectMeta: metav1.ObjectMeta{Name: "k3f9x2ab"}}, "spec.hostCluster"},
 		"host cluster without a region":         {hostCluster(func(s *v1alpha1.HostClusterSpec) { s.Region = "" }), "spec.region"},
 		"host cluster of unknown API addresses": {hostCluster(func(s *v1alpha1.HostClusterSpec) { s.Network.APIServerCIDRs = []string{} }), "spec.network.apiServerCIDRs"},
+		"controller with the name of an edge":   {hostCluster(func(s *v1alpha1.HostClusterSpec) { s.ControllerName = "eu-router" }), "spec.controllerName"},
 		"pool of 101":                           {hostCluster(func(s *v1alpha1.HostClusterSpec) { s.Pool.Size = 101 }), "spec.pool.size"},
 		"overcommit of 101":                     {hostCluster(func(s *v1alpha1.HostClusterSpec) { s.CPUOvercommit = 101 }), "spec.cpuOvercommit"},
 		"plan of no OCUs":                       {plan(func(s *v1alpha1.PlanSpec) { s.OCUs = 0 }), "spec.ocus"},

@@ -31,6 +31,8 @@ func reached(t *testing.T, s *stage.Stage, processes ...serving) []string {
 	t.Helper()
 	sources := table.Sources{VirtualClusters: make([]v1alpha1.VirtualCluster, 1)}
 	s.Get(s.ID, &sources.VirtualClusters[0])
+	sources.HostClusters = make([]v1alpha1.HostCluster, 1)
+	s.Get(sources.VirtualClusters[0].Spec.HostCluster, &sources.HostClusters[0])
 	var routes v1alpha1.RouteList
 	if err := s.Client.List(t.Context(), &routes, client.InNamespace(s.Namespace)); err != nil {
 		t.Fatal(err)
@@ -46,7 +48,7 @@ func reached(t *testing.T, s *stage.Stage, processes ...serving) []string {
 	for _, process := range processes {
 		sources.EndpointSlices = append(sources.EndpointSlices, slice(&service, process))
 	}
-	edge := table.New(table.Config{Domain: stage.Domain})
+	edge := table.New(table.Config{Domain: stage.Domain, Controller: s.Shard})
 	edge.Replace(sources)
 	target, ok := edge.Lookup(s.App + "." + s.Tenant + "." + stage.Domain)
 	if !ok {

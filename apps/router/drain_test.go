@@ -78,7 +78,7 @@ func TestAWebSocketSurvives(t *testing.T) {
 			t.Helper()
 			old := e.sources
 			e.sources = table.Sources{
-				Routes: old.Routes, VirtualClusters: old.VirtualClusters,
+				Routes: old.Routes, VirtualClusters: old.VirtualClusters, HostClusters: old.HostClusters,
 				Services: old.Services, EndpointSlices: old.EndpointSlices[:1],
 			}
 			e.serve("new", "new.acme.berth.localhost", app(t, say("new")))

@@ -35,7 +35,7 @@ func (p *peers) forStream(host string, client netip.Addr) streamDialer {
 		}
 		deadline, _ := ctx.Deadline() // without one there is none
 		_ = conn.SetDeadline(deadline)
-		passed := &passed{Conn: conn.(*tls.Conn), reader: bufio.NewReaderSize(conn, quietBuffer)}
+		passed := &passed{Conn: conn.(*tls.Conn), answer: bufio.NewReaderSize(io.LimitReader(conn, maxHeaderBytes), quietBuffer)}
 		if err := passed.ask(host, client); err != nil {
 			_ = conn.Close()
 			return nil, err
@@ -49,7 +49,8 @@ func (p *peers) forStream(host string, client netip.Addr) streamDialer {
 type passed struct {
 	*tls.Conn
 
-	reader *bufio.Reader
+	// answer reads the other edge's answer, which has the limit of any headers.
+	answer *bufio.Reader
 }
 
 // ask has the other edge connect to the app.
@@ -59,7 +60,7 @@ func (p *passed) ask(host string, client netip.Addr) error {
 	if err != nil {
 		return err
 	}
-	res, err := http.ReadResponse(p.reader, nil)
+	res, err := http.ReadResponse(p.answer, nil)
 	if err != nil {
 		return err
 	}
@@ -70,7 +71,12 @@ func (p *passed) ask(host string, client netip.Addr) error {
 }
 
 // Read reads what came with the answer first.
-func (p *passed) Read(b []byte) (int, error) { return p.reader.Read(b) }
+func (p *passed) Read(b []byte) (int, error) {
+	if p.answer.Buffered() > 0 {
+		return p.answer.Read(b)
+	}
+	return p.Conn.Read(b)
+}
 
 // joinStream joins a stream that another edge passes on with its app.
 func (e *Edge) joinStream(m *meter, r *http.Request, x *exchange) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/berth-dev/berth/api/v1alpha1"
+	"github.com/berth-dev/berth/apps/router/table"
 	"github.com/berth-dev/berth/apps/router/table/tabletest"
 )
 
@@ -129,5 +130,33 @@ func TestAStreamForAnotherHostGoesToItsEdge(t *testing.T) {
 	e.apply()
 	if _, err := e.dialTCP(database); err == nil {
 		t.Error("a client from elsewhere was let in")
+	}
+}
+
+func TestAnotherEdgesAnswerToAStreamHasALimit(t *testing.T) {
+	e := start(t, "")
+	for size, opens := range map[int]bool{60 << 10: true, 64 << 10: false} {
+		address := e.other(t, e.ca.issue(t, peerName), func(w http.ResponseWriter, _ *http.Request) {
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer func() { _ = conn.Close() }()
+			_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: berth-stream\r\nLong: "+
+				strings.Repeat("x", size)+"\r\n\r\n"+strings.Repeat("y", 8<<10))
+		})
+		e.sources = table.Sources{}
+		e.serveTCP("db", database, nowhere(t))
+		tabletest.Move(&e.sources, acme, address)
+		e.apply()
+		conn, err := e.dialTCP(database)
+		must(t, err)
+		must(t, conn.SetDeadline(time.Now().Add(patience)))
+		got, _ := io.ReadAll(conn)
+		_ = conn.Close()
+		if want := strings.Repeat("y", 8<<10); opens && string(got) != want || !opens && len(got) > 0 {
+			t.Errorf("after headers of %d bytes %d came", size, len(got))
+		}
 	}
 }

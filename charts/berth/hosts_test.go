@@ -44,7 +44,7 @@ func TestAHostHasAControllerAndAnEdgeAndNothingElse(t *testing.T) {
 		"Deployment berth", "Deployment berth-router",
 		"NetworkPolicy berth-common", "NetworkPolicy berth-deny", "NetworkPolicy berth-platform", "NetworkPolicy berth-router",
 		"PriorityClass berth-platform", "Secret berth-edge-ca", "Secret berth-management",
-		"Service berth-router", "Service berth-router-access", "ServiceAccount berth-controller", "ServiceAccount berth-router",
+		"Service berth-router", "ServiceAccount berth-controller", "ServiceAccount berth-router",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("it has\n%s\nand should have\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -66,7 +66,7 @@ func TestAHostsProgramsFindTheManagementCluster(t *testing.T) {
 			}
 		}
 		if slices.ContainsFunc(container.Args, func(arg string) bool {
-			return strings.HasPrefix(arg, "--api-upstream") || strings.HasPrefix(arg, "--acme")
+			return strings.HasPrefix(arg, "--api-upstream") || strings.HasPrefix(arg, "--acme") || strings.HasPrefix(arg, "--access-address")
 		}) {
 			t.Errorf("%s gets %v", program, container.Args)
 		}

@@ -64,7 +64,7 @@ func parseConfig(args []string, env func(string) string, out io.Writer) (config,
 	text(&c.storageDir, "storage-dir", "/data", "folder that keeps certificates and the last table between restarts")
 	text(&c.metricsAddress, "metrics-address", ":9090", "address to serve /metrics on")
 	text(&c.healthAddress, "health-address", ":8081", "address to serve /healthz and /readyz on")
-	text(&c.accessAddress, "access-address", ":9091", "address to serve the newest lines of the access log on, for the portal alone")
+	text(&c.accessAddress, "access-address", "", "address to serve the newest lines of the access log on, for the portal alone; empty for none")
 	fs.BoolVar(&c.accessLog, "access-log", true, "write the access log to standard output")
 	text(&c.proxyCIDRs, "proxy-protocol-cidrs", "", "networks of load balancers that send the PROXY protocol, separated by commas; empty for none")
 	fs.DurationVar(&c.shutdownDelay, "shutdown-delay", 2*time.Second, "how long to go on after readiness is withdrawn")
@@ -117,7 +117,7 @@ func (c config) Validate() error {
 		"https-address": c.httpsAddress, "http-address": c.httpAddress, "tcp-address": c.tcpAddress,
 		"metrics-address": c.metricsAddress, "health-address": c.healthAddress, "access-address": c.accessAddress,
 	} {
-		if address == "" && field == "tcp-address" {
+		if address == "" && (field == "tcp-address" || field == "access-address") {
 			continue
 		}
 		if !isAddress(address) {

@@ -53,7 +53,7 @@ func TestBadConfigurationNamesTheOption(t *testing.T) {
 		"http-address":          {"--http-address="},
 		"metrics-address":       {"--metrics-address=:http://"},
 		"health-address":        {"--health-address=:99999"},
-		"access-address":        {"--access-address="},
+		"access-address":        {"--access-address=9091"},
 		"proxy-protocol-cidrs":  {"--proxy-protocol-cidrs=10.0.0.0/8,10.0.0.1"},
 		"public-https-port":     {"--public-https-port=0"},
 		"domain":                {"--domain=Berth.example"},

@@ -98,6 +98,9 @@ func run(ctx context.Context, c config, log *slog.Logger) error {
 		c.metricsAddress: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
 		c.healthAddress:  health(&serving),
 	} {
+		if address == "" {
+			continue
+		}
 		if err := serveInside(work, address, handler, failed); err != nil {
 			return err
 		}

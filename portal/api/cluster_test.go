@@ -52,11 +52,14 @@ func (w *world) access() {
 	w.create(&corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: v1alpha1.ManagementNamespace(w.tenant), Name: tenancy.AccessSecret},
 		Data: map[string][]byte{
-			tenancy.AccessKeyEndpoint: []byte(env.Config.Host), tenancy.AccessKeyCA: env.Config.CAData,
+			tenancy.AccessKeyEndpoint: []byte(apiServer(env)), tenancy.AccessKeyCA: env.Config.CAData,
 			tenancy.AccessKeyToken: []byte(token.Status.Token),
 		},
 	})
 }
+
+// apiServer is host:port of the one API server of the tests.
+func apiServer(env *kubetest.Env) string { return strings.TrimPrefix(env.Config.Host, "https://") }
 
 func TestTheKubeconfigLeadsThroughTheEdge(t *testing.T) {
 	w := newWorld(t)

@@ -72,8 +72,9 @@ func newWorld(t *testing.T) *world {
 	handler := portal.New(portal.Options{Log: log, API: api.New(api.Options{
 		Service: service.New(service.Options{
 			Client: kube, Clock: w.clock, Domain: testDomain, EdgePort: 8443,
-			Images: service.NewImages(map[string]service.Mirror{registryAs: {Host: w.registry, Insecure: true}}, nil),
-			EdgeCA: func() ([]byte, error) { return []byte("the edge's CA"), nil },
+			Images:   service.NewImages(map[string]service.Mirror{registryAs: {Host: w.registry, Insecure: true}}, nil),
+			EdgeCA:   func() ([]byte, error) { return []byte("the edge's CA"), nil },
+			Endpoint: func(string) string { return apiServer(env) },
 		}),
 		Auth: api.NewOperatorToken(kube, w.clock), Log: log, Draining: make(chan struct{}),
 	})})

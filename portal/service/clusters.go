@@ -3,8 +3,9 @@ package service
 import (
 	"context"
 	"fmt"
-	"strings"
+	"regexp"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
@@ -15,6 +16,9 @@ import (
 	"github.com/berth-dev/berth/internal/errs"
 	"github.com/berth-dev/berth/tenancy"
 )
+
+// clusterID is the form of a virtual cluster's id.
+var clusterID = regexp.MustCompile(`^[a-z][a-z0-9]{7}$`)
 
 // restConfig reaches a tenant's cluster with the token of the moment.
 func (s *Service) restConfig(ctx context.Context, tenant string) (*rest.Config, error) {
@@ -29,28 +33,44 @@ func (s *Service) restConfig(ctx context.Context, tenant string) (*rest.Config, 
 	if err != nil {
 		return nil, translate(err)
 	}
+	t, err := s.tenant(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
 	conf := &rest.Config{BearerToken: string(secret.Data[tenancy.AccessKeyToken]), UserAgent: "berth-portal", QPS: -1}
-	switch through := string(secret.Data[tenancy.AccessKeyThrough]); through {
-	case "":
-		conf.Host = withScheme(string(secret.Data[tenancy.AccessKeyEndpoint]))
-		conf.CAData = secret.Data[tenancy.AccessKeyCA]
-	case tenancy.AccessThroughEdge:
-		if err := s.throughEdge(conf, string(secret.Data[tenancy.AccessKeyEndpoint])); err != nil {
-			return nil, err
-		}
-	default:
-		return nil, errs.Wrap(errs.Internal, fmt.Errorf("access through %q", through), "the tenant's access is of a kind that this portal does not know")
+	if err := s.lead(conf, t.Status.VirtualCluster, secret); err != nil {
+		return nil, err
 	}
 	boundedhttp.ApplyToStreaming(conf)
 	return conf, nil
 }
 
-func withScheme(endpoint string) string {
-	if strings.Contains(endpoint, "://") {
-		return endpoint
+// lead makes a configuration lead to a virtual cluster. The access is written by the
+// controller of the cluster's host, which may be anybody's: it chooses between the two ways
+// there are, and not where the portal connects.
+func (s *Service) lead(conf *rest.Config, id string, access *corev1.Secret) error {
+	endpoint, through := string(access.Data[tenancy.AccessKeyEndpoint]), string(access.Data[tenancy.AccessKeyThrough])
+	var want string
+	switch through {
+	case "":
+		want = s.Endpoint(id)
+	case tenancy.AccessThroughEdge:
+		want = tenancy.ClusterHost(id, s.Domain)
+	default:
+		return errs.Wrap(errs.Internal, fmt.Errorf("access through %q", through), "the tenant's access is of a kind that this portal does not know")
 	}
-	return "https://" + endpoint
+	// The id is written by the host's controller too.
+	if endpoint != want || !clusterID.MatchString(id) {
+		return errs.Wrap(errs.Unavailable, fmt.Errorf("the access to cluster %q leads elsewhere", id), accessRenewed)
+	}
+	if through == tenancy.AccessThroughEdge {
+		return s.throughEdge(conf, want)
+	}
+	conf.Host, conf.CAData = "https://"+want, access.Data[tenancy.AccessKeyCA]
+	return nil
 }
+
+const accessRenewed = "the tenant's access is being renewed: try again in a moment"
 
 // cluster is a client of a tenant's cluster and the app in it.
 func (s *Service) cluster(ctx context.Context, tenant, app string) (kubernetes.Interface, *v1alpha1.App, error) {
@@ -78,7 +98,7 @@ func reach(err error) error {
 		// No status, or not an API server's: the edge or nobody answered instead of it.
 		return translateUnreachable(err)
 	case apierrors.IsUnauthorized(err), apierrors.IsForbidden(err):
-		return errs.Wrap(errs.Unavailable, err, "the tenant's access is being renewed: try again in a moment")
+		return errs.Wrap(errs.Unavailable, err, accessRenewed)
 	}
 	return translate(err)
 }

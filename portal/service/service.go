@@ -10,6 +10,7 @@ import (
 
 	"github.com/berth-dev/berth/api/v1alpha1"
 	"github.com/berth-dev/berth/internal/errs"
+	"github.com/berth-dev/berth/tenancy"
 )
 
 // Options are what a Service works with.
@@ -28,6 +29,9 @@ type Options struct {
 	// EdgeCA gives the PEM certificate that signs the edge's as it is now; empty means
 	// a public one.
 	EdgeCA func() ([]byte, error)
+	// Endpoint is host:port of a virtual cluster's API server on the portal's own host
+	// cluster; without it tenancy.Endpoint.
+	Endpoint func(id string) string
 	// EdgeAddress is host:port of the portal's own edge, which tenants' clusters on other
 	// host clusters are reached through.
 	EdgeAddress string
@@ -45,7 +49,12 @@ type Service struct {
 }
 
 // New makes a Service.
-func New(opts Options) *Service { return &Service{Options: opts} }
+func New(opts Options) *Service {
+	if opts.Endpoint == nil {
+		opts.Endpoint = tenancy.Endpoint
+	}
+	return &Service{Options: opts}
+}
 
 // tenant reads a tenant.
 func (s *Service) tenant(ctx context.Context, name string) (*v1alpha1.Tenant, error) {

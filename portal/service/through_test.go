@@ -141,6 +141,16 @@ func tenantAPI(t *testing.T) http.Handler {
 // tenantElsewhere is a portal whose tenant runs on another host cluster.
 func tenantElsewhere(t *testing.T, address string, through string, roots ...*issuer) *Service {
 	t.Helper()
+	return tenantWith(t, "abcd1234", map[string]string{tenancy.AccessKeyEndpoint: elsewhere, tenancy.AccessKeyThrough: through}, address, roots...)
+}
+
+// tenantWith is a portal whose tenant has a cluster and a way to it.
+func tenantWith(t *testing.T, id string, way map[string]string, address string, roots ...*issuer) *Service {
+	t.Helper()
+	access := map[string][]byte{tenancy.AccessKeyToken: []byte("of-the-tenant")}
+	for key, value := range way {
+		access[key] = []byte(value)
+	}
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{v1alpha1.AddToScheme, corev1.AddToScheme} {
 		if err := add(scheme); err != nil {
@@ -149,17 +159,15 @@ func tenantElsewhere(t *testing.T, address string, through string, roots ...*iss
 	}
 	namespace := v1alpha1.ManagementNamespace("acme")
 	kube := fake.NewClientBuilder().WithScheme(scheme).WithObjects([]client.Object{
-		&v1alpha1.Tenant{ObjectMeta: metav1.ObjectMeta{Name: "acme"}, Status: v1alpha1.TenantStatus{Namespace: namespace}},
+		&v1alpha1.Tenant{ObjectMeta: metav1.ObjectMeta{Name: "acme"}, Status: v1alpha1.TenantStatus{Namespace: namespace, VirtualCluster: id}},
 		&v1alpha1.App{
 			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "shop"},
 			Spec:       v1alpha1.AppSpec{Template: &v1alpha1.AppTemplate{Components: []v1alpha1.Component{{Name: "web"}}}},
 		},
-		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: tenancy.AccessSecret}, Data: map[string][]byte{
-			tenancy.AccessKeyEndpoint: []byte(elsewhere), tenancy.AccessKeyToken: []byte("of-the-tenant"), tenancy.AccessKeyThrough: []byte(through),
-		}},
+		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: tenancy.AccessSecret}, Data: access},
 	}...).Build()
 	return New(Options{
-		Client: kube, Clock: clocktesting.NewFakePassiveClock(time.Date(2026, 1, 2, 3, 5, 0, 0, time.UTC)), EdgeAddress: address,
+		Client: kube, Domain: "berth.localhost", Clock: clocktesting.NewFakePassiveClock(time.Date(2026, 1, 2, 3, 5, 0, 0, time.UTC)), EdgeAddress: address,
 		EdgeRoots: func() ([]byte, error) {
 			var all []byte
 			for _, root := range roots {
@@ -242,6 +250,47 @@ func TestAccessOfAnUnknownKindIsRefused(t *testing.T) {
 	_, err := tenantElsewhere(t, "127.0.0.1:1", "pigeon").Processes(t.Context(), "acme", "shop")
 	if errs.CodeOf(err) != errs.Internal {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestTheAccessDoesNotChooseWhereThePortalConnects(t *testing.T) {
+	const id, inside, edge = "abcd1234", "abcd1234.vc-abcd1234.svc:443", tenancy.AccessThroughEdge
+	for name, c := range map[string]struct{ id, endpoint, through, host string }{
+		"its cluster beside the portal":      {id, inside, "", "https://" + inside},
+		"its cluster through the edge":       {id, elsewhere, edge, "https://edge.svc:443"},
+		"an address of choice":               {id, "evil.example:443", "", ""},
+		"an address with a scheme":           {id, "https://" + inside, "", ""},
+		"without TLS":                        {id, "http://" + inside, "", ""},
+		"with a path":                        {id, inside + "/x", "", ""},
+		"none":                               {id, "", "", ""},
+		"another tenant's cluster":           {id, "zyxw9876.vc-zyxw9876.svc:443", "", ""},
+		"another's through the edge":         {id, "zyxw9876.k8s.berth.localhost", edge, ""},
+		"another host of the edge's":         {id, "api.berth.localhost", edge, ""},
+		"the public name, not by the edge":   {id, elsewhere, "", ""},
+		"the inner name through the edge":    {id, inside, edge, ""},
+		"a tenant without a cluster":         {"", tenancy.Endpoint(""), "", ""},
+		"an id that is an address":           {"evil.example/?", tenancy.Endpoint("evil.example/?"), "", ""},
+		"such an id through the edge":        {"evil.example", "evil.example.k8s.berth.localhost", edge, ""},
+		"an id that begins with the other's": {id + ".x", tenancy.Endpoint(id + ".x"), "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := tenantWith(t, c.id, map[string]string{
+				tenancy.AccessKeyEndpoint: c.endpoint, tenancy.AccessKeyThrough: c.through, tenancy.AccessKeyCA: "its CA",
+			}, "edge.svc:443", newIssuer(t))
+			conf, err := s.restConfig(t.Context(), "acme")
+			if c.host == "" {
+				if errs.CodeOf(err) != errs.Unavailable || conf != nil {
+					t.Errorf("got %v, %v", conf, err)
+				}
+				return
+			}
+			if err != nil || conf.Host != c.host {
+				t.Fatalf("got %v, %v, want %s", conf, err, c.host)
+			}
+			if own := string(conf.CAData) == "its CA"; own != (c.through == "") {
+				t.Errorf("it is verified by the access's CA: %v", own)
+			}
+		})
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -17,35 +18,32 @@ import (
 	"github.com/berth-dev/berth/tenancy"
 )
 
-// Roles of the chart. TenantRole is bound by package access.
+// Roles of the chart. That for the namespaces of tenants is bound by the management
+// cluster's controller.
 const (
 	controllerRole = "berth-host-controller"
 	routerRole     = "berth-host-router"
-	tenantRole     = "berth-host-tenant"
 	// keysRole lets an edge read the keys of certificates, in their namespace.
 	keysRole = "berth-router"
 
 	// LabelHost, on what Join makes, names the host.
 	LabelHost = "berth.dev/host"
 
-	accountPrefix = "berth-host-"
-	routerSuffix  = "-router"
+	routerSuffix = "-router"
 
 	// fieldOwner owns the fields that this package sets.
 	fieldOwner = client.FieldOwner("berth-hosts")
 )
 
-// ControllerAccount is the service account of a host's controller, in the platform's
-// namespace on the management cluster.
-func ControllerAccount(host string) string { return accountPrefix + host }
-
-// RouterAccount is that of a host's edge.
-func RouterAccount(host string) string { return accountPrefix + host + routerSuffix }
+// RouterAccount is the service account of a host's edge, beside that of its controller,
+// tenancy.HostAccount.
+func RouterAccount(host string) string { return tenancy.HostAccount(host) + routerSuffix }
 
 // grants are the accounts of a host and their rights, in the order to apply them. A Secret
-// with an account's name holds its token.
+// with an account's name holds its token. The lease has no holder yet: the right to create
+// one cannot be bound to a name, so that its controller finds it made.
 func grants(host string) []client.Object {
-	controller, router := ControllerAccount(host), RouterAccount(host)
+	controller, router := tenancy.HostAccount(host), RouterAccount(host)
 	return []client.Object{
 		account(host, controller), account(host, router),
 		token(host, controller), token(host, router),
@@ -55,9 +53,14 @@ func grants(host string) []client.Object {
 		&rbacv1.ClusterRoleBinding{
 			ObjectMeta: named(host, "", router), RoleRef: role("ClusterRole", routerRole), Subjects: subjects(router),
 		},
+		&coordinationv1.Lease{ObjectMeta: named(host, tenancy.SystemNamespace, tenancy.LeaseName(host))},
 		&rbacv1.Role{ObjectMeta: named(host, tenancy.SystemNamespace, controller), Rules: systemRules(host)},
 		&rbacv1.RoleBinding{
 			ObjectMeta: named(host, tenancy.SystemNamespace, controller), RoleRef: role("Role", controller), Subjects: subjects(controller),
+		},
+		&rbacv1.Role{ObjectMeta: named(host, metav1.NamespaceDefault, controller), Rules: eventRules()},
+		&rbacv1.RoleBinding{
+			ObjectMeta: named(host, metav1.NamespaceDefault, controller), RoleRef: role("Role", controller), Subjects: subjects(controller),
 		},
 		&rbacv1.RoleBinding{
 			ObjectMeta: named(host, v1alpha1.CertificateNamespace, router), RoleRef: role("Role", keysRole), Subjects: subjects(router),
@@ -66,15 +69,18 @@ func grants(host string) []client.Object {
 }
 
 // systemRules are the rights of a host's controller in the platform's namespace: its own
-// lease, and to see that the names of its tenants are reserved. A right to create cannot
-// be bound to one name; a lease of another name is of no use to it.
+// lease, and to tell who holds it.
 func systemRules(host string) []rbacv1.PolicyRule {
-	leases := []string{coordinationv1.GroupName}
-	return []rbacv1.PolicyRule{
-		{APIGroups: leases, Resources: []string{"leases"}, Verbs: []string{"create"}},
-		{APIGroups: leases, Resources: []string{"leases"}, ResourceNames: []string{tenancy.LeaseName(host)}, Verbs: []string{"get", "update", "patch"}},
-		{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"get"}},
-	}
+	return append(eventRules(), rbacv1.PolicyRule{
+		APIGroups: []string{coordinationv1.GroupName}, Resources: []string{"leases"}, ResourceNames: []string{tenancy.LeaseName(host)},
+		Verbs: []string{"get", "update", "patch"},
+	})
+}
+
+// eventRules let it tell what happened. Events of objects that are in no namespace are in
+// the one named default.
+func eventRules() []rbacv1.PolicyRule {
+	return []rbacv1.PolicyRule{{APIGroups: []string{"", eventsv1.GroupName}, Resources: []string{"events"}, Verbs: []string{"create", "patch"}}}
 }
 
 func account(host, name string) *corev1.ServiceAccount {

@@ -76,7 +76,7 @@ func Join(ctx context.Context, management *rest.Config, o Options) (Joined, erro
 
 // readPlatform reads what the host must have in common with the management cluster.
 func (j *Joined) readPlatform(ctx context.Context, c client.Client) error {
-	for _, role := range []string{controllerRole, routerRole, tenantRole} {
+	for _, role := range []string{controllerRole, routerRole, tenancy.HostTenantRole} {
 		if err := c.Get(ctx, client.ObjectKey{Name: role}, &rbacv1.ClusterRole{}); err != nil {
 			return notInstalled(err, "cluster role "+role)
 		}

@@ -14,11 +14,13 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/berth-dev/berth/api/v1alpha1"
 	"github.com/berth-dev/berth/internal/errs"
 	"github.com/berth-dev/berth/internal/kubetest"
+	"github.com/berth-dev/berth/tenancy"
 	"github.com/berth-dev/berth/tenancy/hosts"
 )
 
@@ -50,11 +52,15 @@ func TestAHostThatJoinsIsDescribedAndGetsAWayIn(t *testing.T) {
 		t.Errorf("the controller's kubeconfig: %v", err)
 	}
 	own := lease("berth-controller-first")
-	if err := controller.Create(ctx, own); err != nil {
-		t.Errorf("its lease: %v", err)
+	if err := controller.Get(ctx, client.ObjectKeyFromObject(own), own); err != nil || own.Spec.HolderIdentity != nil {
+		t.Errorf("its lease, which nobody holds yet: %+v, %v", own.Spec, err)
 	}
+	own.Spec.HolderIdentity = ptr.To("it")
 	if err := controller.Update(ctx, own); err != nil {
 		t.Errorf("its lease: %v", err)
+	}
+	if err := controller.Create(ctx, lease("berth-controller")); !apierrors.IsForbidden(err) {
+		t.Errorf("a lease that is not there: %v", err)
 	}
 	others := lease("berth-controller-other")
 	if err := env.Client.Create(ctx, others); err != nil {
@@ -121,8 +127,16 @@ func TestAHostThatJoinsAgainKeepsItsTokensAndWhatTheOperatorWrote(t *testing.T) 
 	if err := env.Client.Update(t.Context(), host); err != nil {
 		t.Fatal(err)
 	}
+	held := &coordinationv1.Lease{}
+	if err := env.Client.Get(t.Context(), client.ObjectKey{Namespace: "berth-system", Name: "berth-controller-again"}, held); err != nil {
+		t.Fatal(err)
+	}
+	held.Spec.HolderIdentity = ptr.To("its controller")
+	if err := env.Client.Update(t.Context(), held); err != nil {
+		t.Fatal(err)
+	}
 	account := &corev1.ServiceAccount{}
-	key := client.ObjectKey{Namespace: "berth-system", Name: hosts.ControllerAccount("again")}
+	key := client.ObjectKey{Namespace: "berth-system", Name: tenancy.HostAccount("again")}
 	if err := env.Client.Get(t.Context(), key, account); err != nil {
 		t.Fatal(err)
 	}
@@ -149,6 +163,9 @@ func TestAHostThatJoinsAgainKeepsItsTokensAndWhatTheOperatorWrote(t *testing.T) 
 	if pool := hostCluster(t, env, "again").Spec.Pool; pool.Size != 0 || pool.MaxClusters != 100 {
 		t.Errorf("a pool of none was asked for: %+v", pool)
 	}
+	if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(held), held); err != nil || ptr.Deref(held.Spec.HolderIdentity, "") != "its controller" {
+		t.Errorf("its lease was taken from it: %+v, %v", held.Spec, err)
+	}
 	version := account.ResourceVersion
 	if err := env.Client.Get(t.Context(), key, account); err != nil || account.ResourceVersion != version {
 		t.Errorf("the account was written again: %v", err)
@@ -171,7 +188,7 @@ func TestAHostOfAnotherControllerIsNotTaken(t *testing.T) {
 		if err := hosts.Leave(t.Context(), env.Config, name); errs.CodeOf(err) != errs.Conflict {
 			t.Errorf("%s leaves: %v", name, err)
 		}
-		err = env.Client.Get(t.Context(), client.ObjectKey{Namespace: "berth-system", Name: hosts.ControllerAccount(name)}, &corev1.ServiceAccount{})
+		err = env.Client.Get(t.Context(), client.ObjectKey{Namespace: "berth-system", Name: tenancy.HostAccount(name)}, &corev1.ServiceAccount{})
 		if !apierrors.IsNotFound(err) {
 			t.Errorf("%s has an account: %v", name, err)
 		}
@@ -183,7 +200,7 @@ func TestWithoutATokenNothingIsSaidOfTheHost(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	_, err := hosts.Join(ctx, env.Config, asked(env, withoutToken))
-	if errs.CodeOf(err) != errs.Unavailable || !strings.Contains(err.Error(), hosts.ControllerAccount(withoutToken)) && !strings.Contains(err.Error(), hosts.RouterAccount(withoutToken)) {
+	if errs.CodeOf(err) != errs.Unavailable || !strings.Contains(err.Error(), tenancy.HostAccount(withoutToken)) && !strings.Contains(err.Error(), hosts.RouterAccount(withoutToken)) {
 		t.Errorf("got %v", err)
 	}
 	if err := env.Client.Get(t.Context(), client.ObjectKey{Name: withoutToken}, &v1alpha1.HostCluster{}); !apierrors.IsNotFound(err) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	coordinationv1 "k8s.io/api/coordination/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/rest"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/berth-dev/berth/api/v1alpha1"
 	"github.com/berth-dev/berth/internal/errs"
-	"github.com/berth-dev/berth/tenancy"
 )
 
 // Leave lets a host go: it deletes its HostCluster, waits until the host's controller has
@@ -86,10 +84,8 @@ func letGo(ctx context.Context, c client.Client, host *v1alpha1.HostCluster) err
 
 // withdraw deletes what Join made and says whether there was any of it.
 func withdraw(ctx context.Context, c client.Client, name string) (found bool, err error) {
-	lease := &coordinationv1.Lease{}
-	lease.Namespace, lease.Name = tenancy.SystemNamespace, tenancy.LeaseName(name)
 	// The rights before the accounts: what is left half-way lets nobody in.
-	objects := append([]client.Object{lease}, grants(name)...)
+	objects := grants(name)
 	slices.Reverse(objects)
 	for _, object := range objects {
 		err := c.Delete(ctx, object)

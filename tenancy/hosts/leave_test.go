@@ -6,9 +6,9 @@ import (
 	"testing"
 	"time"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -16,6 +16,7 @@ import (
 
 	"github.com/berth-dev/berth/api/v1alpha1"
 	"github.com/berth-dev/berth/internal/errs"
+	"github.com/berth-dev/berth/tenancy"
 	"github.com/berth-dev/berth/tenancy/hosts"
 )
 
@@ -48,9 +49,6 @@ func TestAHostThatLeftHasNothingLeft(t *testing.T) {
 	if _, err := hosts.Join(ctx, env.Config, asked(env, "leaver")); err != nil {
 		t.Fatal(err)
 	}
-	if err := env.Client.Create(ctx, lease("berth-controller-leaver")); err != nil {
-		t.Fatal(err)
-	}
 	host := hostCluster(t, env, "leaver")
 	host.Finalizers = []string{v1alpha1.Finalizer}
 	if err := env.Client.Update(ctx, host); err != nil {
@@ -61,7 +59,7 @@ func TestAHostThatLeftHasNothingLeft(t *testing.T) {
 	if err := hosts.Leave(short, env.Config, "leaver"); errs.CodeOf(err) != errs.Unavailable {
 		t.Fatalf("its controller holds it, and yet: %v", err)
 	}
-	account := client.ObjectKey{Namespace: "berth-system", Name: hosts.ControllerAccount("leaver")}
+	account := client.ObjectKey{Namespace: "berth-system", Name: tenancy.HostAccount("leaver")}
 	if err := env.Client.Get(ctx, account, &corev1.ServiceAccount{}); err != nil {
 		t.Fatalf("its controller cannot let it go without its account: %v", err)
 	}
@@ -77,11 +75,9 @@ func TestAHostThatLeftHasNothingLeft(t *testing.T) {
 	if err := hosts.Leave(ctx, env.Config, "leaver"); err != nil {
 		t.Fatal(err)
 	}
-	if err := env.Client.Get(ctx, client.ObjectKey{Namespace: "berth-system", Name: "berth-controller-leaver"}, lease("")); !apierrors.IsNotFound(err) {
-		t.Errorf("its lease is left: %v", err)
-	}
 	for _, list := range []client.ObjectList{
 		&corev1.ServiceAccountList{}, &corev1.SecretList{}, &rbacv1.ClusterRoleBindingList{}, &rbacv1.RoleList{}, &rbacv1.RoleBindingList{},
+		&coordinationv1.LeaseList{},
 	} {
 		if err := env.Client.List(ctx, list, client.MatchingLabels{hosts.LabelHost: "leaver"}); err != nil {
 			t.Fatal(err)

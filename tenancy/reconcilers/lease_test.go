@@ -98,6 +98,10 @@ func TestAHostIsUnreachableWhenTheLeaseOfItsControllerStandsStillForAMinute(t *t
 		"there is none for longer": {func(l *listener) {
 			l.look(90*time.Second, nothing)
 		}, notCome},
+		"there is one that nobody holds": {func(l *listener) {
+			l.create(&coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: l.system, Name: tenancy.LeaseName(eu)}})
+			l.look(90*time.Second, nothing)
+		}, notCome},
 		"nobody looked for an hour, in which it may have moved": {func(l *listener) {
 			l.look(time.Minute, l.renew)
 			l.now.SetTime(l.now.Now().Add(time.Hour))

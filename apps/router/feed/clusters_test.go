@@ -44,13 +44,14 @@ func TestTheTableFollowsTwoClusters(t *testing.T) {
 	w.update(t, &w.route)
 	eventually(t, "maintenance is on", maintained(tbl, w.host))
 
-	elsewhere := tabletest.HostCluster("local", "eu", "192.0.2.1:443")
-	w.create(t, &elsewhere)
-	eventually(t, "what another edge serves is sent there", serves(tbl, w.host, "192.0.2.1:443"))
-	if err := env.Client.Delete(t.Context(), &elsewhere); err != nil {
+	ours := tabletest.HostCluster(w.vc.Spec.HostCluster, "", "")
+	if err := env.Client.Delete(t.Context(), &ours); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it is ours again", serves(tbl, w.host, "10.6.0.2:8080"))
+	eventually(t, "nobody knows whose it is", func() bool { _, ok := tbl.Lookup(w.host); return !ok })
+	elsewhere := tabletest.HostCluster(w.vc.Spec.HostCluster, "eu", "192.0.2.1:443")
+	w.create(t, &elsewhere)
+	eventually(t, "what another edge serves is sent there", serves(tbl, w.host, "192.0.2.1:443"))
 }
 
 func maintained(tbl *table.Table, host string) func() bool {

@@ -109,9 +109,11 @@ func newWorldOn(t *testing.T, c, cluster client.Client, tenant, id, address stri
 	for _, name := range []string{v1alpha1.ManagementNamespace(tenant), v1alpha1.HostNamespace(id)} {
 		w.create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
 	}
+	on := tabletest.HostCluster(id, "", "")
+	w.create(t, &on)
 	w.vc = tabletest.VirtualCluster(id, tenant)
 	status := w.vc.Status
-	w.vc.UID = ""
+	w.vc.UID, w.vc.Spec.HostCluster = "", on.Name
 	w.create(t, &w.vc)
 	w.vc.Status = status
 	if err := c.Status().Update(t.Context(), &w.vc); err != nil {

@@ -130,7 +130,7 @@ func TestTheEdgeServesWithoutTheRightToReadDomains(t *testing.T) {
 	role := &rbacv1.ClusterRole{
 		ObjectMeta: metav1.ObjectMeta{Name: "less"},
 		Rules: []rbacv1.PolicyRule{
-			{APIGroups: []string{"berth.dev"}, Resources: []string{"routes", "virtualclusters"}, Verbs: []string{"list", "watch"}},
+			{APIGroups: []string{"berth.dev"}, Resources: []string{"routes", "virtualclusters", "hostclusters"}, Verbs: []string{"list", "watch"}},
 			{APIGroups: []string{""}, Resources: []string{"services"}, Verbs: []string{"list", "watch"}},
 			{APIGroups: []string{"discovery.k8s.io"}, Resources: []string{"endpointslices"}, Verbs: []string{"list", "watch"}},
 		},

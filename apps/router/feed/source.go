@@ -26,8 +26,7 @@ type source struct {
 	read func(context.Context, client.Reader, *table.Sources) error
 }
 
-// objectsFrom are the kinds of the management cluster. Where hosts cannot be read, every
-// cluster is taken for one of ours.
+// objectsFrom are the kinds of the management cluster.
 func objectsFrom(c cache.Cache) []source {
 	return []source{
 		{
@@ -39,7 +38,7 @@ func objectsFrom(c cache.Cache) []source {
 			read: into(func(s *table.Sources, l *v1alpha1.VirtualClusterList) { s.VirtualClusters = l.Items }),
 		},
 		{
-			cache: c, object: &v1alpha1.HostCluster{},
+			cache: c, object: &v1alpha1.HostCluster{}, needed: true,
 			read: into(func(s *table.Sources, l *v1alpha1.HostClusterList) { s.HostClusters = l.Items }),
 		},
 		{

@@ -24,11 +24,12 @@ const (
 
 // Why a route is not served.
 const (
-	RefusedNamespace = "the route is not in a tenant's management namespace"
-	RefusedCluster   = "the virtual cluster does not exist or is being torn down"
-	RefusedClaim     = "the virtual cluster is not bound to the route's tenant"
-	RefusedHost      = "the host is not under the tenant's suffix"
-	RefusedTaken     = "an older route or the platform has the host"
+	RefusedNamespace   = "the route is not in a tenant's management namespace"
+	RefusedCluster     = "the virtual cluster does not exist or is being torn down"
+	RefusedHostCluster = "the virtual cluster's host cluster does not exist"
+	RefusedClaim       = "the virtual cluster is not bound to the route's tenant"
+	RefusedHost        = "the host is not under the tenant's suffix"
+	RefusedTaken       = "an older route or the platform has the host"
 )
 
 // Sources are the objects the table is made from.
@@ -154,7 +155,8 @@ func (b *build) platform() {
 }
 
 // cluster notes a virtual cluster and, once it is claimed and its API server is known,
-// adds its host. Unclaimed ones are nobody's to reach.
+// adds its host. Unclaimed ones are nobody's to reach, and of one whose host cluster is
+// not known nobody can tell which edge serves it.
 func (b *build) cluster(vc *v1alpha1.VirtualCluster) {
 	if vc.DeletionTimestamp != nil || vc.Status.Phase == v1alpha1.VirtualClusterReleased {
 		return
@@ -163,13 +165,14 @@ func (b *build) cluster(vc *v1alpha1.VirtualCluster) {
 	if vc.Spec.ClaimRef != nil {
 		b.owners[ownerOf(vc.Spec.ClaimRef)] = struct{}{}
 	}
-	if vc.Spec.ClaimRef == nil || vc.Status.Endpoint == "" || len(vc.Status.CABundle) == 0 {
+	host := b.hosts[vc.Spec.HostCluster]
+	if host == nil || vc.Spec.ClaimRef == nil || vc.Status.Endpoint == "" || len(vc.Status.CABundle) == 0 {
 		return
 	}
 	target := &Target{
 		Host: vc.Name + "." + kubernetesLabel + "." + b.config.Domain, Class: ClassKubernetes, Tenant: vc.Spec.ClaimRef.Name,
 	}
-	if target.Endpoints, target.Elsewhere = b.elsewhere(vc); !target.Elsewhere {
+	if target.Endpoints, target.Elsewhere = b.elsewhere(host); !target.Elsewhere {
 		if target.Cluster = b.verified(vc); target.Cluster == nil {
 			return
 		}
@@ -206,6 +209,10 @@ func (b *build) route(route *v1alpha1.Route) string {
 	if vc == nil {
 		return RefusedCluster
 	}
+	hostCluster := b.hosts[vc.Spec.HostCluster]
+	if hostCluster == nil {
+		return RefusedHostCluster
+	}
 	if vc.Spec.ClaimRef == nil || vc.Spec.ClaimRef.Name != tenant {
 		return RefusedClaim
 	}
@@ -220,7 +227,7 @@ func (b *build) route(route *v1alpha1.Route) string {
 		Host: host, Class: ClassApp, Tenant: tenant, App: route.Spec.App, Component: route.Spec.Component,
 		Settings: settings(route.Spec.Edge),
 	}
-	if target.Endpoints, target.Elsewhere = b.elsewhere(vc); !target.Elsewhere {
+	if target.Endpoints, target.Elsewhere = b.elsewhere(hostCluster); !target.Elsewhere {
 		for _, address := range b.backends.addresses(route.Spec.Backend) {
 			target.Endpoints = append(target.Endpoints, b.endpoint(address))
 		}

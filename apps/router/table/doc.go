@@ -12,6 +12,7 @@
 //   - A domain of a tenant's own is served only if it is proven and the one claim for its
 //     host names this tenant and this very Domain; no host of the platform is anybody's.
 //   - What runs on a host that another edge serves is sent to that edge and nowhere else.
+//     What runs on a host that is not known is not served.
 //   - Static hosts of the platform win over every route.
 //   - An endpoint is used only if the host cluster's own controller made it for a
 //     service with a selector: what a tenant writes about addresses is never dialled.

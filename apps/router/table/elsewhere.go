@@ -9,12 +9,10 @@ import (
 	"github.com/berth-dev/berth/api/v1alpha1"
 )
 
-// elsewhere says whether a virtual cluster runs on a host that another edge serves, and
-// gives that edge if the way to it is known. A cluster whose host is not known is taken
-// for ours: an edge that may not read hosts still serves its own.
-func (b *build) elsewhere(vc *v1alpha1.VirtualCluster) (edge []*Endpoint, is bool) {
-	host := b.hosts[vc.Spec.HostCluster]
-	if host == nil || host.Spec.ControllerName == b.config.Controller {
+// elsewhere says whether another edge serves a host, and gives that edge if the way to it
+// is known.
+func (b *build) elsewhere(host *v1alpha1.HostCluster) (edge []*Endpoint, is bool) {
+	if host.Spec.ControllerName == b.config.Controller {
 		return nil, false
 	}
 	return b.edgeOf(host), true

@@ -63,6 +63,9 @@ func TestRouteIsRefused(t *testing.T) {
 		"to a cluster that does not exist": {
 			func(s *table.Sources) { s.VirtualClusters = nil }, table.RefusedCluster,
 		},
+		"to a cluster of a host that does not exist": {
+			func(s *table.Sources) { s.HostClusters = nil }, table.RefusedHostCluster,
+		},
 		"to a released cluster": {
 			func(s *table.Sources) { s.VirtualClusters[0].Status.Phase = v1alpha1.VirtualClusterReleased },
 			table.RefusedCluster,

@@ -1,8 +1,10 @@
 package hostaccess
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -18,16 +20,15 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/berth-dev/berth/api/v1alpha1"
-	"github.com/berth-dev/berth/tenancy/hosts"
+	"github.com/berth-dev/berth/tenancy"
 	"github.com/berth-dev/berth/tenancy/reconcilers/kit"
 )
 
-const (
-	// Name is that of the RoleBinding.
-	Name = "berth-host"
-	// role is the chart's.
-	role = "berth-host-tenant"
-)
+// Name is that of the RoleBinding.
+const Name = "berth-host"
+
+// lookAgain is how often a RoleBinding is mended that somebody changed: they are not watched.
+const lookAgain = 10 * time.Minute
 
 // Options are what a Reconciler needs.
 type Options struct {
@@ -48,6 +49,7 @@ func (r *Reconciler) Register(mgr manager.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("hostaccess").
 		Watches(&v1alpha1.VirtualCluster{}, handler.EnqueueRequestsFromMapFunc(itself), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.Tenant{}, handler.EnqueueRequestsFromMapFunc(ofTenant), builder.WithPredicates(predicate.AnnotationChangedPredicate{})).
 		Complete(r)
 }
 
@@ -58,6 +60,21 @@ func itself(_ context.Context, object client.Object) []reconcile.Request {
 		return nil
 	}
 	return []reconcile.Request{{NamespacedName: client.ObjectKeyFromObject(vc)}}
+}
+
+// ofTenant asks for a look at the cluster that a tenant chose, of which we may hear later
+// than of the claim.
+func ofTenant(_ context.Context, object client.Object) []reconcile.Request {
+	tenant, ok := object.(*v1alpha1.Tenant)
+	if !ok || chosen(tenant) == "" {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: chosen(tenant)}}}
+}
+
+// chosen is the cluster that a tenant's own controller says it claims or has.
+func chosen(tenant *v1alpha1.Tenant) string {
+	return cmp.Or(tenant.Annotations[tenancy.AnnotationClaim], tenant.Status.VirtualCluster)
 }
 
 // Reconcile implements reconcile.Reconciler. A cluster that is claimed stays its tenant's
@@ -74,15 +91,16 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if err := r.Client.Get(ctx, types.NamespacedName{Name: vc.Spec.ClaimRef.Name}, tenant); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	// A later tenant of the same name has another UID, and nothing to do with this cluster.
-	if tenant.UID != vc.Spec.ClaimRef.UID {
+	// A later tenant of the same name has another UID, and nothing to do with this cluster. And
+	// what a cluster says of its tenant is not enough to be let in: the tenant must say the same.
+	if tenant.UID != vc.Spec.ClaimRef.UID || chosen(tenant) != vc.Name {
 		return ctrl.Result{}, nil
 	}
 	host := &v1alpha1.HostCluster{}
 	if err := r.Client.Get(ctx, types.NamespacedName{Name: vc.Spec.HostCluster}, host); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+		return ctrl.Result{}, fmt.Errorf("reading host cluster %s: %w", vc.Spec.HostCluster, err)
 	}
-	return ctrl.Result{}, r.bind(ctx, tenant.Name, host.Spec.ControllerName)
+	return ctrl.Result{RequeueAfter: lookAgain}, r.bind(ctx, tenant.Name, host.Spec.ControllerName)
 }
 
 // bind lets the account of a controller into a tenant's namespace, and no other. Ours needs
@@ -97,9 +115,9 @@ func (r *Reconciler) bind(ctx context.Context, tenant, controller string) error 
 		}
 		return nil
 	}
-	binding.RoleRef = rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role}
+	binding.RoleRef = rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: tenancy.HostTenantRole}
 	binding.Subjects = []rbacv1.Subject{{
-		Kind: rbacv1.ServiceAccountKind, Namespace: r.SystemNamespace, Name: hosts.ControllerAccount(controller),
+		Kind: rbacv1.ServiceAccountKind, Namespace: r.SystemNamespace, Name: tenancy.HostAccount(controller),
 	}}
 	err := kit.Apply(ctx, r.Client, binding)
 	if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {

@@ -1,6 +1,7 @@
 package hostaccess_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/berth-dev/berth/api/v1alpha1"
 	"github.com/berth-dev/berth/internal/kubetest"
+	"github.com/berth-dev/berth/tenancy"
 	"github.com/berth-dev/berth/tenancy/reconcilers/hostaccess"
 )
 
@@ -29,15 +31,18 @@ func TestAHostIsLetIntoTheNamespacesOfItsTenantsOnly(t *testing.T) {
 		id, tenant, host string
 		// of another tenant of the same name, who was there before
 		before bool
-		want   []string
+		// is the cluster that the tenant says it chose
+		chose string
+		want  []string
 	}{
-		"a tenant on a host with a controller": {"aaaaaaaa", "acme", "eu", false, []string{"berth-host-eu"}},
-		"a tenant on the management cluster":   {"bbbbbbbb", "beta", "here", false, nil},
-		"a tenant who was there before":        {"cccccccc", "gamma", "eu", true, nil},
-		"a cluster whose host is gone":         {"dddddddd", "delta", "nowhere", false, nil},
+		"a tenant on a host with a controller":     {"aaaaaaaa", "acme", "eu", false, "aaaaaaaa", []string{"berth-host-eu"}},
+		"a tenant on the management cluster":       {"bbbbbbbb", "beta", "here", false, "bbbbbbbb", nil},
+		"a tenant who was there before":            {"cccccccc", "gamma", "eu", true, "cccccccc", nil},
+		"a cluster that its tenant did not choose": {"jjjjjjjj", "kappa", "eu", false, "iiiiiiii", nil},
+		"a cluster whose tenant chose none":        {"kkkkkkkk", "lambda", "eu", false, "", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tenant := &v1alpha1.Tenant{ObjectMeta: metav1.ObjectMeta{Name: test.tenant}, Spec: v1alpha1.TenantSpec{Plan: "small"}}
+			tenant := chooser(test.tenant, test.chose)
 			create(t, env, tenant)
 			create(t, env, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.ManagementNamespace(test.tenant)}})
 			claim := &v1alpha1.ClaimRef{Name: tenant.Name, UID: tenant.UID}
@@ -61,7 +66,9 @@ func TestAHostIsLetIntoTheNamespacesOfItsTenantsOnly(t *testing.T) {
 		if err := env.Client.Update(t.Context(), binding); err != nil {
 			t.Fatal(err)
 		}
-		look(t, env, "aaaaaaaa")
+		if result, err := reconcile(t, env, "aaaaaaaa"); err != nil || result.RequeueAfter == 0 {
+			t.Fatalf("nobody looks again without a word: %v, %v", result, err)
+		}
 		if diff := cmp.Diff([]string{"berth-host-eu"}, letIn(t, env, "acme")); diff != "" {
 			t.Errorf("let in (-want +got):\n%s", diff)
 		}
@@ -72,6 +79,10 @@ func TestAHostIsLetIntoTheNamespacesOfItsTenantsOnly(t *testing.T) {
 			t.Fatal(err)
 		}
 		claim := &v1alpha1.ClaimRef{Name: tenant.Name, UID: tenant.UID}
+		tenant.Annotations[tenancy.AnnotationClaim] = "hhhhhhhh"
+		if err := env.Client.Update(t.Context(), tenant); err != nil {
+			t.Fatal(err)
+		}
 		create(t, env, &v1alpha1.VirtualCluster{ObjectMeta: metav1.ObjectMeta{Name: "hhhhhhhh"}, Spec: v1alpha1.VirtualClusterSpec{HostCluster: "here", ClaimRef: claim}})
 		look(t, env, "hhhhhhhh")
 		if got := letIn(t, env, "acme"); got != nil {
@@ -83,16 +94,39 @@ func TestAHostIsLetIntoTheNamespacesOfItsTenantsOnly(t *testing.T) {
 		look(t, env, "eeeeeeee")
 		look(t, env, "ffffffff")
 	})
+	t.Run("a host that is not known yet is asked for again", func(t *testing.T) {
+		tenant := chooser("delta", "dddddddd")
+		create(t, env, tenant)
+		claim := &v1alpha1.ClaimRef{Name: tenant.Name, UID: tenant.UID}
+		create(t, env, &v1alpha1.VirtualCluster{ObjectMeta: metav1.ObjectMeta{Name: "dddddddd"}, Spec: v1alpha1.VirtualClusterSpec{HostCluster: "nowhere", ClaimRef: claim}})
+		if _, err := reconcile(t, env, "dddddddd"); err == nil || !strings.Contains(err.Error(), "nowhere") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// chooser is a tenant that wrote down which cluster it claims, if any.
+func chooser(name, cluster string) *v1alpha1.Tenant {
+	tenant := &v1alpha1.Tenant{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.TenantSpec{Plan: "small"}}
+	if cluster != "" {
+		tenant.Annotations = map[string]string{tenancy.AnnotationClaim: cluster}
+	}
+	return tenant
 }
 
 func look(t *testing.T, env *kubetest.Env, id string) {
 	t.Helper()
-	reconciler := hostaccess.New(hostaccess.Options{Client: env.Client, SystemNamespace: "berth-system"})
 	for range 2 {
-		if _, err := reconciler.Reconcile(t.Context(), ctrl.Request{NamespacedName: types.NamespacedName{Name: id}}); err != nil {
+		if _, err := reconcile(t, env, id); err != nil {
 			t.Fatal(err)
 		}
 	}
+}
+
+func reconcile(t *testing.T, env *kubetest.Env, id string) (ctrl.Result, error) {
+	t.Helper()
+	reconciler := hostaccess.New(hostaccess.Options{Client: env.Client, SystemNamespace: "berth-system"})
+	return reconciler.Reconcile(t.Context(), ctrl.Request{NamespacedName: types.NamespacedName{Name: id}})
 }
 
 func create(t *testing.T, env *kubetest.Env, object client.Object) {

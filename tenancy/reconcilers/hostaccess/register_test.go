@@ -13,6 +13,7 @@ import (
 
 	"github.com/berth-dev/berth/api/v1alpha1"
 	"github.com/berth-dev/berth/internal/kubetest"
+	"github.com/berth-dev/berth/tenancy"
 	"github.com/berth-dev/berth/tenancy/reconcilers/hostaccess"
 )
 
@@ -39,13 +40,18 @@ func TestAClaimLetsTheHostIn(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Name: "us"},
 		Spec:       v1alpha1.HostClusterSpec{Region: "us", ControllerName: "us", Network: v1alpha1.HostNetwork{APIServerCIDRs: []string{"10.0.0.1/32"}}},
 	})
-	tenant := &v1alpha1.Tenant{ObjectMeta: metav1.ObjectMeta{Name: "omega"}, Spec: v1alpha1.TenantSpec{Plan: "small"}}
+	tenant := chooser("omega", "")
 	create(t, env, tenant)
 	create(t, env, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.ManagementNamespace("omega")}})
 	vc := &v1alpha1.VirtualCluster{ObjectMeta: metav1.ObjectMeta{Name: "gggggggg"}, Spec: v1alpha1.VirtualClusterSpec{HostCluster: "us"}}
 	create(t, env, vc)
 	vc.Spec.ClaimRef = &v1alpha1.ClaimRef{Name: "omega", UID: tenant.UID}
 	if err := env.Client.Update(ctx, vc); err != nil {
+		t.Fatal(err)
+	}
+	// We may hear of the choice later than of the claim.
+	tenant.Annotations = map[string]string{tenancy.AnnotationClaim: vc.Name}
+	if err := env.Client.Update(ctx, tenant); err != nil {
 		t.Fatal(err)
 	}
 	err = wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, 30*time.Second, true, func(context.Context) (bool, error) {

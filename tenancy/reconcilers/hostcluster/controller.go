@@ -74,8 +74,14 @@ func (r *Reconciler) Register(mgr manager.Manager, _ cluster.Cluster) error {
 // Reconcile implements reconcile.Reconciler.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	host := &v1alpha1.HostCluster{}
-	if err := r.Client.Get(ctx, request.NamespacedName, host); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+	err := r.Client.Get(ctx, request.NamespacedName, host)
+	if apierrors.IsNotFound(err) {
+		r.pulses.forget(request.Name)
+		ungauge(request.Name)
+		return ctrl.Result{}, nil
+	}
+	if err != nil {
+		return ctrl.Result{}, fmt.Errorf("reading the host cluster: %w", err)
 	}
 	if !r.Shard.Host(host) {
 		return r.listen(ctx, host)
@@ -97,13 +103,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	// The answer to the patch may be the first to say that it is being deleted: until its pool
 	// is looked after as that of a leaving host, it is not let go.
 	if before.DeletionTimestamp != nil && err == nil && stock.all == 0 {
-		r.pulses.forget(host.UID)
-		ungauge(host.Name)
 		return ctrl.Result{}, r.letGo(ctx, host)
 	}
 	result, err := kit.Next(err)
 	if err = errors.Join(err, beatErr); err != nil {
-		r.pulses.hurry(host.UID)
+		r.pulses.hurry(host)
 		return ctrl.Result{}, err
 	}
 	// The next look sees also whether a member that starts is stuck by then.

@@ -12,6 +12,7 @@
 //
 // It looks after the hosts of its shard. Of the others the management cluster's one tells
 // whether their controllers are heard, by their leases, and writes nothing while they are.
+// While they are not it lets a host go that is to be deleted and has nothing on it.
 //
 // Only cmd may import it.
 package hostcluster

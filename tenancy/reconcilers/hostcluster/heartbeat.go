@@ -26,6 +26,8 @@ const (
 
 // pulse is what is known of one host.
 type pulse struct {
+	// host is which one, whose name an earlier one may have had.
+	host types.UID
 	// looked is when it was last asked, answered when it last answered.
 	looked, answered time.Time
 	// lease is what was last seen of its controller's lease, where that is another one.
@@ -54,32 +56,36 @@ func (p pulse) next(now time.Time) time.Duration {
 // took over is not known, so the first look decides.
 type pulses struct {
 	mu    sync.Mutex
-	hosts map[types.UID]pulse
+	hosts map[string]pulse
 }
 
-func (p *pulses) get(host types.UID) pulse {
+// get is the pulse of a host, and nothing of an earlier one of its name.
+func (p *pulses) get(host *v1alpha1.HostCluster) pulse {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.hosts[host]
+	if known := p.hosts[host.Name]; known.host == host.UID {
+		return known
+	}
+	return pulse{host: host.UID}
 }
 
-func (p *pulses) set(host types.UID, as pulse) {
+func (p *pulses) set(host *v1alpha1.HostCluster, as pulse) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.hosts == nil {
-		p.hosts = map[types.UID]pulse{}
+		p.hosts = map[string]pulse{}
 	}
-	p.hosts[host] = as
+	p.hosts[host.Name] = as
 }
 
 // hurry makes the next pass look, however short ago the last look was.
-func (p *pulses) hurry(host types.UID) {
+func (p *pulses) hurry(host *v1alpha1.HostCluster) {
 	known := p.get(host)
 	known.looked = time.Time{}
 	p.set(host, known)
 }
 
-func (p *pulses) forget(host types.UID) {
+func (p *pulses) forget(host string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.hosts, host)
@@ -87,7 +93,7 @@ func (p *pulses) forget(host types.UID) {
 
 // beat looks at a host when that is due: whether it answers, and what room it has.
 func (r *Reconciler) beat(ctx context.Context, host *v1alpha1.HostCluster) (pulse, error) {
-	known := r.pulses.get(host.UID)
+	known := r.pulses.get(host)
 	now := r.Clock.Now()
 	if !known.due(now) {
 		return known, nil
@@ -97,7 +103,7 @@ func (r *Reconciler) beat(ctx context.Context, host *v1alpha1.HostCluster) (puls
 	known.looked = now
 	if err := r.Reach(ctx, host); err != nil {
 		log.FromContext(ctx).Info("A host cluster does not answer", "hostCluster", host.Name, "error", err.Error())
-		r.pulses.set(host.UID, known)
+		r.pulses.set(host, known)
 		return known, nil
 	}
 	known.answered = r.Clock.Now()
@@ -105,7 +111,7 @@ func (r *Reconciler) beat(ctx context.Context, host *v1alpha1.HostCluster) (puls
 	if err == nil {
 		known.room = &room
 	}
-	r.pulses.set(host.UID, known)
+	r.pulses.set(host, known)
 	return known, err
 }
 

@@ -24,7 +24,7 @@ func (r *Reconciler) listen(ctx context.Context, host *v1alpha1.HostCluster) (ct
 	if !r.Shard.Main() {
 		return ctrl.Result{}, nil
 	}
-	known, now := r.pulses.get(host.UID), r.Clock.Now()
+	known, now := r.pulses.get(host), r.Clock.Now()
 	if !known.due(now) {
 		return ctrl.Result{RequeueAfter: known.next(now)}, nil
 	}
@@ -33,7 +33,7 @@ func (r *Reconciler) listen(ctx context.Context, host *v1alpha1.HostCluster) (ct
 		return ctrl.Result{}, err
 	}
 	known = known.hear(lease, now)
-	r.pulses.set(host.UID, known)
+	r.pulses.set(host, known)
 	result := ctrl.Result{RequeueAfter: known.next(now)}
 	if known.reachable(now) {
 		return result, nil
@@ -48,10 +48,33 @@ func (r *Reconciler) listen(ctx context.Context, host *v1alpha1.HostCluster) (ct
 		return ctrl.Result{}, err
 	}
 	r.record(before, host)
+	if err := r.letGoUnheard(ctx, host); err != nil {
+		return ctrl.Result{}, err
+	}
 	return result, nil
 }
 
-// lease is what changes of a controller's lease while that lives; empty where there is none.
+// letGoUnheard lets a host go that is to be deleted, has nothing on it and whose controller
+// would let it go if it were there. While a virtual cluster is left, that one is not let go
+// either, and somebody may yet bring the host back.
+func (r *Reconciler) letGoUnheard(ctx context.Context, host *v1alpha1.HostCluster) error {
+	if host.DeletionTimestamp == nil {
+		return nil
+	}
+	var clusters v1alpha1.VirtualClusterList
+	if err := r.Live.List(ctx, &clusters); err != nil {
+		return fmt.Errorf("listing virtual clusters: %w", err)
+	}
+	for i := range clusters.Items {
+		if clusters.Items[i].Spec.HostCluster == host.Name {
+			return nil
+		}
+	}
+	return r.letGo(ctx, host)
+}
+
+// lease is what changes of a controller's lease while that lives; empty where there is none
+// or nobody holds it: it is made before the controller comes.
 func (r *Reconciler) lease(ctx context.Context, controller string) (string, error) {
 	lease := &coordinationv1.Lease{}
 	key := client.ObjectKey{Namespace: r.SystemNamespace, Name: tenancy.LeaseName(controller)}
@@ -62,7 +85,11 @@ func (r *Reconciler) lease(ctx context.Context, controller string) (string, erro
 	if err != nil {
 		return "", fmt.Errorf("reading lease %s: %w", key.Name, err)
 	}
-	return ptr.Deref(lease.Spec.HolderIdentity, "") + " " + ptr.Deref(lease.Spec.RenewTime, metav1.MicroTime{}).String(), nil
+	holder := ptr.Deref(lease.Spec.HolderIdentity, "")
+	if holder == "" {
+		return "", nil
+	}
+	return holder + " " + ptr.Deref(lease.Spec.RenewTime, metav1.MicroTime{}).String(), nil
 }
 
 // hear is the pulse after a look at the lease. It moved when it is another than last time;

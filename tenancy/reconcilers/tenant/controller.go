@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -60,7 +61,7 @@ func New(options Options) *Reconciler { return &Reconciler{Options: options} }
 // Register adds the Reconciler to a manager. Of the host nothing is watched.
 func (r *Reconciler) Register(mgr manager.Manager, _ cluster.Cluster) error {
 	changed := builder.WithPredicates(predicate.GenerationChangedPredicate{})
-	return ctrl.NewControllerManagedBy(mgr).
+	b := ctrl.NewControllerManagedBy(mgr).
 		Named("tenant").
 		For(&v1alpha1.Tenant{}, builder.WithPredicates(moreThanUsage)).
 		Watches(&v1alpha1.VirtualCluster{}, handler.EnqueueRequestsFromMapFunc(r.ofVirtualCluster)).
@@ -68,9 +69,11 @@ func (r *Reconciler) Register(mgr manager.Manager, _ cluster.Cluster) error {
 		Watches(&v1alpha1.HostCluster{}, handler.EnqueueRequestsFromMapFunc(r.ofWaiting), builder.WithPredicates(answersOtherwise)).
 		Watches(&v1alpha1.Plan{}, handler.EnqueueRequestsFromMapFunc(r.ofPlan), changed).
 		Watches(&v1alpha1.App{}, handler.EnqueueRequestsFromMapFunc(ofNamespaced), builder.WithPredicates(otherHeadroom)).
-		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(ofNamespace)).
-		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
-		Complete(r)
+		WithOptions(controller.Options{MaxConcurrentReconciles: workers})
+	if r.Shard.Main() {
+		b = b.Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(ofNamespace))
+	}
+	return b.Complete(r)
 }
 
 // Reconcile implements reconcile.Reconciler.
@@ -79,10 +82,16 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if err := r.Client.Get(ctx, request.NamespacedName, t); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	if mine, err := r.Shard.Tenant(ctx, t); err != nil || !mine {
+	// A tenant that leaves is the management cluster's, wherever it is.
+	leaves := t.DeletionTimestamp != nil
+	mine, err := r.Shard.Tenant(ctx, t)
+	switch {
+	case err != nil, !mine && (!leaves || !r.Shard.Main()):
 		return ctrl.Result{}, err
+	case leaves && !r.Shard.Main():
+		return r.hurryAway(ctx, t)
 	}
-	if t.DeletionTimestamp == nil && controllerutil.AddFinalizer(t, v1alpha1.Finalizer) {
+	if !leaves && r.Shard.Main() && controllerutil.AddFinalizer(t, v1alpha1.Finalizer) {
 		if err := r.Client.Update(ctx, t); err != nil {
 			return ctrl.Result{}, fmt.Errorf("adding the finalizer: %w", err)
 		}
@@ -100,7 +109,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	report(t, seen, r.Clock.Now())
 	r.record(before, t)
 	r.recordSkipped(before, t, seen.skipped)
-	if err := r.patchStatus(ctx, before, t, seen.handedOver != ""); err != nil {
+	// Two controllers write to a tenant that is far away: who writes must have seen what the
+	// other did. That may be the usage alone, whose event is not looked at.
+	locked := seen.handedOver != "" || !r.Shard.Main()
+	err = r.patchStatus(ctx, before, t, locked)
+	if locked && apierrors.IsConflict(err) {
+		return ctrl.Result{RequeueAfter: time.Second}, nil
+	}
+	if err != nil {
 		return ctrl.Result{}, err
 	}
 	// The answer to the patch may be the first to say that it is being deleted: what was not
@@ -117,13 +133,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 
 // reconcile runs the phases up to the first unfinished one.
 func (r *Reconciler) reconcile(ctx context.Context, t *v1alpha1.Tenant, seen *observed) {
-	if seen.name = r.reserveName(ctx, t); seen.name != nil {
-		return
-	}
-	if seen.name = r.ensureNamespace(ctx, t); seen.name != nil {
-		return
-	}
-	if seen.name = r.letPortalIn(ctx, t); seen.name != nil {
+	if seen.name = r.nameAndPlace(ctx, t); seen.name != nil {
 		return
 	}
 	if seen.bound = r.bind(ctx, t, seen); seen.bound != nil {
@@ -135,9 +145,23 @@ func (r *Reconciler) reconcile(ctx context.Context, t *v1alpha1.Tenant, seen *ob
 	seen.access = r.giveAccess(ctx, t, seen)
 }
 
-// patchStatus writes the status. That of a tenant that was handed over is written only if the
-// other controller has not written yet, which the version tells.
-func (r *Reconciler) patchStatus(ctx context.Context, before, after *v1alpha1.Tenant, handedOver bool) error {
+// nameAndPlace makes what the tenant has on the management cluster before it claims. A
+// tenant far away was claimed for after that: its controller needs no right to any of it.
+func (r *Reconciler) nameAndPlace(ctx context.Context, t *v1alpha1.Tenant) error {
+	if !r.Shard.Main() {
+		return nil
+	}
+	for _, phase := range []func(context.Context, *v1alpha1.Tenant) error{r.reserveName, r.ensureNamespace, r.letPortalIn} {
+		if err := phase(ctx, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// patchStatus writes the status; locked only if nobody has written to the tenant since it
+// was read, and fails with a conflict otherwise.
+func (r *Reconciler) patchStatus(ctx context.Context, before, after *v1alpha1.Tenant, locked bool) error {
 	if equality.Semantic.DeepEqual(before.Status, after.Status) {
 		return nil
 	}
@@ -145,11 +169,11 @@ func (r *Reconciler) patchStatus(ctx context.Context, before, after *v1alpha1.Te
 	base := after.DeepCopy()
 	base.Status = before.Status
 	patch := client.MergeFrom(base)
-	if handedOver {
+	if locked {
 		patch = client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{})
 	}
 	err := r.Client.Status().Patch(ctx, after, patch)
-	if after.DeletionTimestamp != nil && apierrors.IsNotFound(err) || handedOver && apierrors.IsConflict(err) {
+	if after.DeletionTimestamp != nil && apierrors.IsNotFound(err) {
 		return nil
 	}
 	if err != nil {

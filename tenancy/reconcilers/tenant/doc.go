@@ -10,8 +10,9 @@
 //     the same, no tenant gets two, and a pass that was cut short anywhere finds its
 //     claim again.
 //   - The management cluster's controller alone names and claims. A claim on another
-//     controller's host gives the tenant away: what is told of it after that is told only
-//     if the other one has not spoken yet. When the cluster is gone the tenant is back.
+//     controller's host gives the tenant away: what either tells of it then is told only
+//     if nobody has written since it looked. When the tenant leaves, or its cluster is
+//     gone, it is back: the other one then only ends pods on its host.
 //   - Nothing of another tenant is touched: a namespace is known by the tenant's UID, a
 //     cluster by its claim.
 //   - The finalizer goes only after apps, cluster and namespace were seen gone, in this

@@ -9,6 +9,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/berth-dev/berth/api/v1alpha1"
@@ -26,7 +27,8 @@ const (
 
 // teardown removes everything of the tenant but the reservation of its name, each
 // thing after what depends on it, and says nil only after all was seen gone. It works
-// at whatever point the tenant was.
+// at whatever point the tenant was. What is on another host goes by the finalizers of apps
+// and cluster, which that host's controller takes off.
 func (r *Reconciler) teardown(ctx context.Context, t *v1alpha1.Tenant) error {
 	namespace := &corev1.Namespace{}
 	err := r.Live.Get(ctx, client.ObjectKey{Name: v1alpha1.ManagementNamespace(t.Name)}, namespace)
@@ -45,9 +47,6 @@ func (r *Reconciler) teardown(ctx context.Context, t *v1alpha1.Tenant) error {
 	if err := r.deleteClusters(ctx, t); err != nil {
 		return err
 	}
-	if !r.Shard.Main() {
-		return clusterLeaves() // It is gone, and the tenant the management cluster's, whose controller does the rest.
-	}
 	if !mine {
 		return nil
 	}
@@ -59,8 +58,17 @@ func (r *Reconciler) teardown(ctx context.Context, t *v1alpha1.Tenant) error {
 	return steps.Wait(v1alpha1.ReasonDeleting, "The tenant's namespace is being deleted", lookForLeftovers)
 }
 
-// hurryPods cuts the grace of pods that are ending short: apps are gone only when their
-// pods are, and the cluster stays until then.
+// hurryAway is what is left to the controller of a host when a tenant on it leaves, besides
+// what apps and cluster need. Once the cluster is gone the tenant is not here any more.
+func (r *Reconciler) hurryAway(ctx context.Context, t *v1alpha1.Tenant) (ctrl.Result, error) {
+	if err := r.hurryPods(ctx, t); err != nil {
+		return ctrl.Result{}, err
+	}
+	return ctrl.Result{RequeueAfter: lookForLeftovers}, nil
+}
+
+// hurryPods cuts the grace of pods on this host that are ending short: apps are gone only
+// when their pods are, and the cluster stays until then.
 func (r *Reconciler) hurryPods(ctx context.Context, t *v1alpha1.Tenant) error {
 	var clusters v1alpha1.VirtualClusterList
 	if err := r.Client.List(ctx, &clusters); err != nil {
@@ -69,6 +77,11 @@ func (r *Reconciler) hurryPods(ctx context.Context, t *v1alpha1.Tenant) error {
 	for i := range clusters.Items {
 		vc := &clusters.Items[i]
 		if !tenancy.ClaimedBy(vc, t.UID) {
+			continue
+		}
+		if mine, err := r.Shard.Cluster(ctx, vc); err != nil {
+			return err
+		} else if !mine {
 			continue
 		}
 		namespace := v1alpha1.HostNamespace(vc.Name)
@@ -130,13 +143,9 @@ func (r *Reconciler) deleteClusters(ctx context.Context, t *v1alpha1.Tenant) err
 		return err
 	}
 	if left {
-		return clusterLeaves()
+		return steps.Wait(v1alpha1.ReasonDeleting, "The tenant's cluster is being deleted", lookForLeftovers)
 	}
 	return nil
-}
-
-func clusterLeaves() error {
-	return steps.Wait(v1alpha1.ReasonDeleting, "The tenant's cluster is being deleted", lookForLeftovers)
 }
 
 // deleteClaimed deletes the tenant's clusters that a reader knows of and says whether

@@ -75,8 +75,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if err := r.Client.Get(ctx, request.NamespacedName, vc); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	if mine, err := r.Shard.Cluster(ctx, vc); err != nil || !mine {
+	mine, err := r.Shard.Cluster(ctx, vc)
+	if err != nil {
 		return ctrl.Result{}, err
+	}
+	if !mine {
+		return r.abandon(ctx, vc)
 	}
 	if vc.DeletionTimestamp == nil && controllerutil.AddFinalizer(vc, v1alpha1.Finalizer) {
 		// Before anything is made, so that nothing is left behind.

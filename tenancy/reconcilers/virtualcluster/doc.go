@@ -7,8 +7,9 @@
 //
 // Invariants: nothing runs in the namespace before it enforces pod security
 // "restricted" and denies all traffic that is not named; the finalizer goes only after
-// the namespace and its volumes were seen gone; a tenant's API server is asked only
-// until it has answered once since its pod became ready.
+// the namespace and its volumes were seen gone, or an operator gave them up with a host
+// that is gone for ever; a tenant's API server is asked only until it has answered once
+// since its pod became ready.
 //
 // Only cmd may import it.
 package virtualcluster

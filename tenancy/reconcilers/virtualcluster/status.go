@@ -68,11 +68,11 @@ func report(vc *v1alpha1.VirtualCluster, seen *observed, now time.Time) {
 
 func reportTeardown(vc *v1alpha1.VirtualCluster, seen *observed) {
 	vc.Status.Phase = v1alpha1.VirtualClusterReleased
-	message := "The cluster is being deleted"
-	if wait, waits := steps.AsWait(seen.teardown); waits {
-		message = wait.Message
+	reason, message := v1alpha1.ReasonDeleting, "The cluster is being deleted"
+	if result := steps.Judge(seen.teardown); result.Message != "" {
+		reason, message = result.Reason, result.Message
 	}
 	for _, condition := range []string{v1alpha1.ConditionInstalled, v1alpha1.ConditionControlPlaneReady, v1alpha1.ConditionReady} {
-		conditions.Set(&vc.Status.Conditions, vc.Generation, condition, false, v1alpha1.ReasonDeleting, message)
+		conditions.Set(&vc.Status.Conditions, vc.Generation, condition, false, reason, message)
 	}
 }

@@ -17,9 +17,16 @@ import (
 // lookForLeftovers is how often a deletion that has no events is looked at.
 const lookForLeftovers = 2 * time.Second
 
-// teardown removes everything of the cluster and says nil only after it was seen gone.
+// teardown removes everything of the cluster and says nil only after it was seen gone, or
+// after an operator has given up what was on a host that is not known.
 func (r *Reconciler) teardown(ctx context.Context, vc *v1alpha1.VirtualCluster) error {
 	r.Clusters.Forget(vc.Name)
+	if err := r.hostKnown(ctx, vc); err != nil {
+		if _, stalls := steps.AsStall(err); stalls && givenUp(vc) {
+			return nil
+		}
+		return err
+	}
 	namespace := &corev1.Namespace{}
 	namespace.Name = v1alpha1.HostNamespace(vc.Name)
 	err := r.HostLive.Get(ctx, client.ObjectKeyFromObject(namespace), namespace)

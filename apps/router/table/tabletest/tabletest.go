@@ -97,9 +97,12 @@ func EndpointSlice(service corev1.Service, addresses ...string) discoveryv1.Endp
 	return slice
 }
 
-// Add adds a host of a tenant with everything behind it. Addresses with different
-// ports get a slice each.
+// Add adds a host of a tenant with everything behind it, on the host cluster local.
+// Addresses with different ports get a slice each.
 func Add(s *table.Sources, tenant, cluster, name, host string, addresses ...string) {
+	if len(s.HostClusters) == 0 {
+		s.HostClusters = []v1alpha1.HostCluster{HostCluster("local", "", "")}
+	}
 	if !hasCluster(s, cluster) {
 		s.VirtualClusters = append(s.VirtualClusters, VirtualCluster(cluster, tenant))
 	}
