@@ -41,7 +41,8 @@ func HostAccount(host string) string { return "berth-host-" + host }
 // Shard is the part of the platform that one controller looks after: the host clusters that
 // name it, the virtual clusters on them and the tenants bound to those. What is not placed
 // anywhere yet belongs to the controller of the management cluster, which has no name. So
-// each object has one controller at any time, and a tenant changes it once, by its claim.
+// each object has one controller at any time, and a tenant changes it once, by its claim. A
+// tenant that leaves is the management cluster's again, which takes everything of it away.
 type Shard struct {
 	// Controller is the name, as in spec.controllerName of a HostCluster.
 	Controller string
