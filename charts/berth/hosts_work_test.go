@@ -205,14 +205,21 @@ func TestWhatAHostMayDoIsEnoughForItsWork(t *testing.T) {
 
 	// The tenant leaves: the management cluster's controller deletes, the host's lets go.
 	made(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "config-worker-web", Labels: map[string]string{v1alpha1.LabelApp: web.Name}}})
+	made(&v1alpha1.Route{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "web-left", Labels: map[string]string{v1alpha1.LabelApp: web.Name}},
+		Spec: v1alpha1.RouteSpec{
+			Host: "left." + owner.Name + ".berth.localhost", App: web.Name, Component: "web", Protocol: v1alpha1.ProtocolHTTP,
+			Backend: v1alpha1.RouteBackend{VirtualCluster: owner.Status.VirtualCluster, Namespace: web.Name, Service: "web", Port: 80},
+		},
+	})
 	for _, object := range []client.Object{owner, web} {
 		if err := env.Client.Delete(t.Context(), object); err != nil {
 			t.Fatal(err)
 		}
 	}
 	until(t, "an app that is gone", client.ObjectKeyFromObject(web), func(ctx context.Context) bool {
-		releases, _ := records(ctx)
-		return !get(ctx, web) && len(releases.Items) == 0
+		releases, routes := records(ctx)
+		return !get(ctx, web) && len(releases.Items) == 0 && len(routes.Items) == 0
 	}, w.apps, w.releases)
 	until(t, "pods that are hurried", client.ObjectKeyFromObject(owner), func(context.Context) bool { return true }, w.tenants)
 }
