@@ -29,14 +29,14 @@ type journey struct {
 // the worst, comes after every write.
 func everywhere() map[mortal.Fault]int {
 	if testing.Short() {
-		return map[mortal.Fault]int{mortal.Killed: 7, mortal.Lost: 13, mortal.Failed: 41}
+		return map[mortal.Fault]int{mortal.Killed: 7, mortal.Lost: 13, mortal.Failed: 83}
 	}
-	return map[mortal.Fault]int{mortal.Killed: 1, mortal.Lost: 11, mortal.Failed: 37}
+	return map[mortal.Fault]int{mortal.Killed: 1, mortal.Lost: 11, mortal.Failed: 73}
 }
 
 // somewhere is for journeys that are long and do little that others do not.
 func somewhere() map[mortal.Fault]int {
-	return map[mortal.Fault]int{mortal.Killed: 3, mortal.Lost: 13, mortal.Failed: 41}
+	return map[mortal.Fault]int{mortal.Killed: 3, mortal.Lost: 13, mortal.Failed: 83}
 }
 
 // cutShort walks a way again and again. What prepare does happens before the controller that

@@ -10,9 +10,9 @@ import (
 // worst, comes after every write.
 func faults() map[mortal.Fault]int {
 	if testing.Short() {
-		return map[mortal.Fault]int{mortal.Killed: 7, mortal.Lost: 13, mortal.Failed: 31}
+		return map[mortal.Fault]int{mortal.Killed: 7, mortal.Lost: 13, mortal.Failed: 61}
 	}
-	return map[mortal.Fault]int{mortal.Killed: 1, mortal.Lost: 11, mortal.Failed: 29}
+	return map[mortal.Fault]int{mortal.Killed: 1, mortal.Lost: 11, mortal.Failed: 59}
 }
 
 // cutShort runs a journey again and again, each time in a region of its own with so many

@@ -14,14 +14,13 @@ import (
 // controller, once. One that is not bound may have been claimed a moment ago for another,
 // and who lets an app go has the last word: so live is asked as well.
 func Mine(ctx context.Context, shard tenancy.Shard, live client.Reader, app *v1alpha1.App) (bool, error) {
-	mine, err := shard.Namespace(ctx, app.Namespace)
-	if err != nil || !mine {
-		return false, err
-	}
 	if app.DeletionTimestamp == nil {
-		if _, err := Find(ctx, shard.Reader, app.Namespace); err == nil {
-			return true, nil
+		if found, err := Find(ctx, shard.Reader, app.Namespace); err == nil {
+			return shard.Host(found.Host), nil
 		}
+	}
+	if mine, err := shard.Namespace(ctx, app.Namespace); err != nil || !mine {
+		return false, err
 	}
 	shard.Reader = live
 	return shard.Namespace(ctx, app.Namespace)
