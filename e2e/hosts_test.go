@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -27,8 +26,7 @@ const silenceLimit = 2 * time.Minute
 // on it, with a reason, and when it is back everything is as it was.
 func TestHosts(t *testing.T) {
 	const name = hostName
-	join := []string{"--join", instanceName, "--region", "eu"}
-	up := instanceUp(t, name, append(join, "--pool", "1")...)
+	up := instanceUp(t, name, "--join", instanceName, "--region", "eu", "--pool", "1")
 	t.Cleanup(func() { berth.berth(t, "down", "--name", name, "--delete") })
 	leave := []string{"hostclusters:leave", name, "--management-context", "berth-" + instanceName, "--timeout", "2m"}
 	t.Cleanup(func() { berth.try(t, leave...) }) // it has left already, unless the scenario failed
@@ -51,7 +49,7 @@ func TestHosts(t *testing.T) {
 		here.end(t)
 		there.end(t)
 	})
-	t.Run("away and back", func(t *testing.T) { eu.awayAndBack(t, join) })
+	t.Run("away and back", func(t *testing.T) { eu.awayAndBack(t) })
 
 	berth.berth(t, "tenants:delete", "overseas", "--confirm", "overseas")
 	eu.nothingOf(t, cluster)
@@ -115,7 +113,7 @@ func (h *hostStand) runs(t *testing.T, cluster string) {
 }
 
 // awayAndBack stops the host and starts it again, while an app of the management cluster is under load.
-func (h *hostStand) awayAndBack(t *testing.T, join []string) {
+func (h *hostStand) awayAndBack(t *testing.T) {
 	t.Helper()
 	berth.tenant(t, "ashore", "small")
 	berth.apply(t, "ashore", helloApp)
@@ -124,8 +122,8 @@ func (h *hostStand) awayAndBack(t *testing.T, join []string) {
 	stopped := time.Now()
 	answers(t, "hello.overseas", "/", 503, "Its host is away")
 	eventually(t, silenceLimit, "the host is known to be away", func() (bool, string) {
-		found := h.shown(t)
-		return found.Skipped != nil && found.Skipped.Reason == berthv1.ReasonUnreachable, found.Name + ": " + found.State()
+		why := h.skipped(t)
+		return why.Reason == berthv1.ReasonUnreachable, why.Reason + ": " + why.Message
 	})
 	t.Logf("known to be away %s after it began to stop", time.Since(stopped).Round(time.Second))
 	berth.berth(t, "tenants:create", "hopeful", "--plan", "small", "--region", "eu", "--no-wait")
@@ -149,30 +147,17 @@ func (h *hostStand) awayAndBack(t *testing.T, join []string) {
 	})
 }
 
-// shown is what operators are shown of the host.
-func (h *hostStand) shown(t *testing.T) *shownHost {
+// skipped is why no tenant is placed on the host, as operators are shown it; empty if one is.
+func (h *hostStand) skipped(t *testing.T) apiclient.Skipped {
 	t.Helper()
 	var all []apiclient.HostCluster
-	if err := json.Unmarshal([]byte(berth.berth(t, "hostclusters", "--json")), &all); err != nil {
-		t.Fatal(err)
-	}
+	decode(t, berth.berth(t, "hostclusters", "--json"), &all)
 	for i := range all {
-		if all[i].Name == h.name {
-			return &shownHost{all[i]}
+		if all[i].Name == h.name && all[i].Skipped != nil {
+			return *all[i].Skipped
 		}
 	}
-	t.Fatalf("%s is not shown: %v", h.name, all)
-	return nil
-}
-
-type shownHost struct{ apiclient.HostCluster }
-
-// State is why no tenant is placed on the host, for people.
-func (s *shownHost) State() string {
-	if s.Skipped == nil {
-		return "takes tenants"
-	}
-	return s.Skipped.Reason + ": " + s.Skipped.Message
+	return apiclient.Skipped{}
 }
 
 func tenantCondition(t *testing.T, tenant, kind string) metav1.Condition {

@@ -9,7 +9,7 @@
 //	vcluster/             installs control planes with the official chart (Helm lives here)
 //	clusters/             cached configurations and clients of tenants' API servers
 //	hosts/                joins a host to the management cluster of another one
-//	reconcilers/<kind>/   HostCluster, VirtualCluster, Tenant
+//	reconcilers/<kind>/   HostCluster, VirtualCluster, Tenant, and who is let in (hostaccess)
 //
 // Invariants:
 //

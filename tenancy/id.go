@@ -3,6 +3,7 @@ package tenancy
 import (
 	"crypto/rand"
 	"fmt"
+	"strings"
 )
 
 const (
@@ -36,4 +37,10 @@ func NewID() (string, error) {
 		}
 	}
 	return string(id), nil
+}
+
+// IsID says whether a text has the form of an id: then it can stand in a name or an address
+// and mean nothing else there.
+func IsID(text string) bool {
+	return len(text) == idLength && strings.Trim(text, idSymbols) == "" && strings.Contains(idLetters, text[:1])
 }

@@ -17,27 +17,6 @@ import (
 // so there is never more than one cluster to look at, and none is forgotten.
 const AnnotationClaim = "berth.dev/claim"
 
-// leaseName is the lease of the management cluster's controller.
-const leaseName = "berth-controller"
-
-// LeaseName is the lease that a controller holds in the platform's namespace on the
-// management cluster: the one of the management cluster itself, which has no name, or that
-// of the hosts that name it.
-func LeaseName(controller string) string {
-	if controller == "" {
-		return leaseName
-	}
-	return leaseName + "-" + controller
-}
-
-// HostTenantRole is the chart's role for a host's controller in the management namespace of
-// a tenant on it.
-const HostTenantRole = "berth-host-tenant"
-
-// HostAccount is the service account of a host's controller, in the platform's namespace on
-// the management cluster. The chart's policy berth-hosts reads the host's name from it.
-func HostAccount(host string) string { return "berth-host-" + host }
-
 // Shard is the part of the platform that one controller looks after: the host clusters that
 // name it, the virtual clusters on them and the tenants bound to those. What is not placed
 // anywhere yet belongs to the controller of the management cluster, which has no name. So

@@ -26,7 +26,7 @@ const secondEdge = "BERTH_TEST_SECOND_EDGE"
 func TestSecondEdge(t *testing.T) {
 	files := os.Getenv(secondEdge)
 	if files == "" {
-		t.Skip("is run by others")
+		t.Skip("TestTwoEdgesAreLikeOne runs it in a process of its own")
 	}
 	e := startWith(t, "", func(c *router.Config) { c.CACertFile, c.CAKeyFile, _ = strings.Cut(files, ":") })
 	e.serve("web", shop, app(t, report(t)))

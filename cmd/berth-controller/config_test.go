@@ -40,8 +40,9 @@ func TestAWrongSettingIsRefusedByName(t *testing.T) {
 		"more":                  {"more"},
 		"controller-name":       {"--management-kubeconfig=/etc/berth/management"},
 		"1 to 40 lower-case":    {"--management-kubeconfig=/etc/berth/management", "--controller-name=EU"},
-		"no controller's name":  {"--management-kubeconfig=/etc/berth/management", "--controller-name=" + strings.Repeat("e", 41)},
+		"name of a host":        {"--management-kubeconfig=/etc/berth/management", "--controller-name=" + strings.Repeat("e", 41)},
 		"management-kubeconfig": {"--controller-name=eu"},
+		"end in -router":        {"--management-kubeconfig=/etc/berth/management", "--controller-name=eu-router"},
 		"leader-elect":          {"--controller-name=eu", "--management-kubeconfig=/etc/berth/management", "--leader-elect=false"},
 		"orders certificates": {
 			"--controller-name=eu", "--management-kubeconfig=/etc/berth/management", "--acme-directory=https://acme.example/directory",

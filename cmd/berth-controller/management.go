@@ -3,13 +3,13 @@ package main
 import (
 	"errors"
 	"os"
-	"regexp"
 	"strconv"
 
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/berth-dev/berth/internal/errs"
+	"github.com/berth-dev/berth/tenancy"
 )
 
 // managementConfig says where the platform's objects are and which of them are this
@@ -28,17 +28,12 @@ func (c *managementConfig) flags(text func(into *string, name, fallback, usage s
 	text(&c.kubeconfig, "management-kubeconfig", "", "kubeconfig file of the management cluster, empty for the cluster this runs in")
 }
 
-// namePattern and maxName are those of spec.controllerName.
-var namePattern = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
-
-const maxName = 40
-
 // Validate says what is wrong, all of it at once.
 func (c *managementConfig) Validate() error {
 	var problems []error
 	wrong := func(field, what, fix string) { problems = append(problems, errs.New(errs.Invalid, field, what, fix)) }
-	if c.name != "" && (!namePattern.MatchString(c.name) || len(c.name) > maxName) {
-		wrong("controller-name", strconv.Quote(c.name)+" is no controller's name", "give 1 to 40 lower-case letters, digits and hyphens, such as eu")
+	if c.name != "" {
+		problems = append(problems, tenancy.CheckHostName("controller-name", c.name))
 	}
 	if c.name != "" && c.kubeconfig == "" {
 		wrong("management-kubeconfig", "is empty, but controller-name is "+strconv.Quote(c.name), "give the management cluster's kubeconfig file, or neither")

@@ -107,7 +107,7 @@ func TestFlagsOfAnotherPlaceAreRefused(t *testing.T) {
 
 func TestAHostIsUsedThroughTheInstanceItIsAHostOf(t *testing.T) {
 	// Shorter than t.TempDir, which the names of tests are part of.
-	home, err := os.MkdirTemp("", "berth") //nolint:usetesting // see above
+	home, err := os.MkdirTemp("", "berth") //nolint:usetesting // its path would be too long for an instance
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ import (
 func testInstance(t *testing.T) *Instance {
 	t.Helper()
 	// Shorter than t.TempDir, which the names of tests are part of.
-	home, err := os.MkdirTemp("", "berth") //nolint:usetesting // see above
+	home, err := os.MkdirTemp("", "berth") //nolint:usetesting // its path would be too long for an instance
 	if err != nil {
 		t.Fatal(err)
 	}

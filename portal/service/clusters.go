@@ -3,7 +3,6 @@ package service
 import (
 	"context"
 	"fmt"
-	"regexp"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -16,9 +15,6 @@ import (
 	"github.com/berth-dev/berth/internal/errs"
 	"github.com/berth-dev/berth/tenancy"
 )
-
-// clusterID is the form of a virtual cluster's id.
-var clusterID = regexp.MustCompile(`^[a-z][a-z0-9]{7}$`)
 
 // restConfig reaches a tenant's cluster with the token of the moment.
 func (s *Service) restConfig(ctx context.Context, tenant string) (*rest.Config, error) {
@@ -60,7 +56,7 @@ func (s *Service) lead(conf *rest.Config, id string, access *corev1.Secret) erro
 		return errs.Wrap(errs.Internal, fmt.Errorf("access through %q", through), "the tenant's access is of a kind that this portal does not know")
 	}
 	// The id is written by the host's controller too.
-	if endpoint != want || !clusterID.MatchString(id) {
+	if endpoint != want || !tenancy.IsID(id) {
 		return errs.Wrap(errs.Unavailable, fmt.Errorf("the access to cluster %q leads elsewhere", id), accessRenewed)
 	}
 	if through == tenancy.AccessThroughEdge {

@@ -1,18 +1,12 @@
 package hosts
 
 import (
-	"context"
-	"fmt"
-
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	"github.com/berth-dev/berth/api/v1alpha1"
 	"github.com/berth-dev/berth/tenancy"
@@ -29,21 +23,15 @@ const (
 	// LabelHost, on what Join makes, names the host.
 	LabelHost = "berth.dev/host"
 
-	routerSuffix = "-router"
-
 	// fieldOwner owns the fields that this package sets.
 	fieldOwner = client.FieldOwner("berth-hosts")
 )
-
-// RouterAccount is the service account of a host's edge, beside that of its controller,
-// tenancy.HostAccount.
-func RouterAccount(host string) string { return tenancy.HostAccount(host) + routerSuffix }
 
 // grants are the accounts of a host and their rights, in the order to apply them. A Secret
 // with an account's name holds its token. The lease has no holder yet: the right to create
 // one cannot be bound to a name, so that its controller finds it made.
 func grants(host string) []client.Object {
-	controller, router := tenancy.HostAccount(host), RouterAccount(host)
+	controller, router := tenancy.HostAccount(host), tenancy.HostRouterAccount(host)
 	return []client.Object{
 		account(host, controller), account(host, router),
 		token(host, controller), token(host, router),
@@ -109,23 +97,4 @@ func role(kind, name string) rbacv1.RoleRef {
 
 func subjects(account string) []rbacv1.Subject {
 	return []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: tenancy.SystemNamespace, Name: account}}
-}
-
-// apply makes sure that an object is as given, by server-side apply.
-func apply(ctx context.Context, c client.Client, object client.Object) error {
-	kind, err := apiutil.GVKForObject(object, c.Scheme())
-	if err != nil {
-		return err
-	}
-	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
-	if err != nil {
-		return fmt.Errorf("applying %s %s: %w", kind.Kind, object.GetName(), err)
-	}
-	unstructured.RemoveNestedField(content, "metadata", "creationTimestamp")
-	sent := &unstructured.Unstructured{Object: content}
-	sent.SetGroupVersionKind(kind)
-	if err := c.Apply(ctx, client.ApplyConfigurationFromUnstructured(sent), fieldOwner, client.ForceOwnership); err != nil {
-		return fmt.Errorf("applying %s %s: %w", kind.Kind, object.GetName(), err)
-	}
-	return nil
 }

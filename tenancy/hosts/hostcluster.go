@@ -28,7 +28,7 @@ func find(ctx context.Context, c client.Client, name string) (*v1alpha1.HostClus
 		return nil, err
 	}
 	if host.DeletionTimestamp != nil {
-		return nil, errs.New(errs.Conflict, "NAME", "the host "+name+" is being deleted", "wait until it is gone, or choose another name; see: berth hostclusters:info "+name)
+		return nil, errs.New(errs.Conflict, nameField, "the host "+name+" is being deleted", "wait until it is gone, or choose another name; see: berth hostclusters:info "+name)
 	}
 	return host, nil
 }
@@ -39,9 +39,9 @@ func mine(host *v1alpha1.HostCluster) error {
 	case host.Name:
 		return nil
 	case "":
-		return errs.New(errs.Conflict, "NAME", "the host "+host.Name+" is looked after by the management cluster itself", "choose another name; see: berth hostclusters")
+		return errs.New(errs.Conflict, nameField, "the host "+host.Name+" is looked after by the management cluster itself", "choose another name; see: berth hostclusters")
 	}
-	return errs.New(errs.Conflict, "NAME", fmt.Sprintf("the host %s is looked after by the controller %s", host.Name, host.Spec.ControllerName), "choose another name; see: berth hostclusters")
+	return errs.New(errs.Conflict, nameField, fmt.Sprintf("the host %s is looked after by the controller %s", host.Name, host.Spec.ControllerName), "choose another name; see: berth hostclusters")
 }
 
 // describe makes the HostCluster, or changes of it what the options say and nothing else.

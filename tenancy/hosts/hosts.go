@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/berth-dev/berth/api/v1alpha1"
+	"github.com/berth-dev/berth/internal/apply"
 	"github.com/berth-dev/berth/internal/errs"
 	"github.com/berth-dev/berth/tenancy"
 )
@@ -63,7 +64,7 @@ func Join(ctx context.Context, management *rest.Config, o Options) (Joined, erro
 		return Joined{}, err
 	}
 	for _, object := range grants(o.Name) {
-		if err := apply(ctx, c, object); err != nil {
+		if err := apply.Object(ctx, c, fieldOwner, object); err != nil {
 			return Joined{}, err
 		}
 	}

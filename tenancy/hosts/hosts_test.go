@@ -200,7 +200,7 @@ func TestWithoutATokenNothingIsSaidOfTheHost(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	_, err := hosts.Join(ctx, env.Config, asked(env, withoutToken))
-	if errs.CodeOf(err) != errs.Unavailable || !strings.Contains(err.Error(), tenancy.HostAccount(withoutToken)) && !strings.Contains(err.Error(), hosts.RouterAccount(withoutToken)) {
+	if errs.CodeOf(err) != errs.Unavailable || !strings.Contains(err.Error(), tenancy.HostAccount(withoutToken)) && !strings.Contains(err.Error(), tenancy.HostRouterAccount(withoutToken)) {
 		t.Errorf("got %v", err)
 	}
 	if err := env.Client.Get(t.Context(), client.ObjectKey{Name: withoutToken}, &v1alpha1.HostCluster{}); !apierrors.IsNotFound(err) {

@@ -34,8 +34,8 @@ func (j *Joined) makeKubeconfigs(ctx context.Context, c client.Client, managemen
 		authority = ours.CAData // without any, the system's roots verify it
 	}
 	for account, into := range map[string]*[]byte{
-		tenancy.HostAccount(j.options.Name): &j.ControllerKubeconfig,
-		RouterAccount(j.options.Name):       &j.RouterKubeconfig,
+		tenancy.HostAccount(j.options.Name):       &j.ControllerKubeconfig,
+		tenancy.HostRouterAccount(j.options.Name): &j.RouterKubeconfig,
 	} {
 		token, err := awaitToken(ctx, c, account)
 		if err != nil {

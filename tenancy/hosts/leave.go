@@ -13,13 +13,14 @@ import (
 
 	"github.com/berth-dev/berth/api/v1alpha1"
 	"github.com/berth-dev/berth/internal/errs"
+	"github.com/berth-dev/berth/tenancy"
 )
 
 // Leave lets a host go: it deletes its HostCluster, waits until the host's controller has
 // emptied the pool, and takes its accounts away. It is refused while tenants are on the host.
 // One that ctx interrupts goes on where it stopped when it is asked again.
 func Leave(ctx context.Context, management *rest.Config, name string) error {
-	if err := checkName(name); err != nil {
+	if err := tenancy.CheckHostName(nameField, name); err != nil {
 		return err
 	}
 	c, err := connect(management)
@@ -42,7 +43,7 @@ func Leave(ctx context.Context, management *rest.Config, name string) error {
 		return err
 	}
 	if gone && !known {
-		return errs.New(errs.NotFound, "NAME", "there is no host "+name, "see: berth hostclusters")
+		return errs.New(errs.NotFound, nameField, "there is no host "+name, "see: berth hostclusters")
 	}
 	return nil
 }
@@ -64,7 +65,7 @@ func letGo(ctx context.Context, c client.Client, host *v1alpha1.HostCluster) err
 	}
 	if len(tenants) > 0 {
 		slices.Sort(tenants)
-		return errs.New(errs.Conflict, "NAME", fmt.Sprintf("%d tenants are on the host %s, the first of them %s", len(tenants), host.Name, tenants[0]),
+		return errs.New(errs.Conflict, nameField, fmt.Sprintf("%d tenants are on the host %s, the first of them %s", len(tenants), host.Name, tenants[0]),
 			fmt.Sprintf("delete them first, such as: berth tenants:delete %s --confirm %[1]s", tenants[0]))
 	}
 	// A tenant that comes meanwhile is safe: a host that is being deleted waits for it.

@@ -2,35 +2,21 @@ package hosts
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
-	"regexp"
 	"strconv"
-	"strings"
 
 	"github.com/berth-dev/berth/internal/errs"
+	"github.com/berth-dev/berth/tenancy"
 )
 
-// namePattern is that of spec.controllerName, which the host's name becomes.
-var namePattern = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$`)
-
-// checkName says why a name cannot be a host's.
-func checkName(name string) error {
-	if !namePattern.MatchString(name) {
-		return errs.New(errs.Invalid, "NAME", strconv.Quote(name)+" cannot be the name of a host", "use 1 to 40 lower-case letters, digits and hyphens, such as eu")
-	}
-	if strings.HasSuffix(name, routerSuffix) {
-		return errs.New(errs.Invalid, "NAME", fmt.Sprintf("%q cannot be the name of a host: the edge of the host %q has it as an account", name, strings.TrimSuffix(name, routerSuffix)),
-			"choose a name that does not end in "+routerSuffix)
-	}
-	return nil
-}
+// nameField is the argument of the command line that names the host.
+const nameField = "NAME"
 
 // validate says what is wrong, all of it at once.
 func (o *Options) validate() error {
-	problems := []error{checkName(o.Name)}
+	problems := []error{tenancy.CheckHostName(nameField, o.Name)}
 	wrong := func(field, what, fix string) { problems = append(problems, errs.New(errs.Invalid, field, what, fix)) }
 	if o.Region == "" || len(o.Region) > 63 {
 		wrong("--region", strconv.Quote(o.Region)+" is no region", "say where the host is, such as --region eu-central-1")
