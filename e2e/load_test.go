@@ -182,12 +182,18 @@ func (w *traffic) report(t *testing.T) {
 		return
 	}
 	slices.Sort(w.latency)
-	at := func(quantile float64) time.Duration {
-		return w.latency[int(quantile*float64(len(w.latency)-1))].Round(10 * time.Microsecond)
-	}
-	t.Logf("%s: %d requests, %d failed, p50 %s, p99 %s, longest %s", w.kind, len(w.latency), len(w.failures), at(0.5), at(0.99), at(1))
+	t.Logf("%s: %d requests, %d failed, p50 %s, p99 %s, longest %s", w.kind, len(w.latency), len(w.failures), w.at(0.5), w.at(0.99), w.at(1))
 	if len(w.failures) > 0 {
 		t.Errorf("%s: %d of %d requests failed, the first:\n%s", w.kind, len(w.failures), len(w.latency),
 			strings.Join(w.failures[:min(3, len(w.failures))], "\n"))
 	}
+}
+
+// at is how long so large a part of the requests took at most, once they are reported. Where
+// none was sent, which a report fails for, it is zero.
+func (w *traffic) at(quantile float64) time.Duration {
+	if len(w.latency) == 0 {
+		return 0
+	}
+	return w.latency[int(quantile*float64(len(w.latency)-1))].Round(10 * time.Microsecond)
 }

@@ -35,7 +35,7 @@ func init() {
 var errNoEdge = errors.New("no edge is being started")
 
 // edgeApp is the Caddy app that joins Caddy's servers with the Edge: it counts their
-// connections and gives them our certificates.
+// connections, ends those that must not go on and gives them our certificates.
 type edgeApp struct {
 	http         *caddyhttp.App
 	certificates *certificates
@@ -61,6 +61,7 @@ func (a *edgeApp) Provision(ctx caddy.Context) error {
 		return err
 	}
 	for _, server := range a.http.Servers {
+		server.RegisterConnContext(framing())
 		server.RegisterConnState(e.conns.state)
 		e.conns.listenerOpened()
 		server.RegisterOnShutdown(e.conns.listenerClosed)

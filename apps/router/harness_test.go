@@ -180,7 +180,9 @@ func (e *edge) client(tb testing.TB, http2 bool) *http.Client {
 // app is a backend that answers with a handler.
 func app(tb testing.TB, handler http.HandlerFunc) string {
 	tb.Helper()
-	server := httptest.NewServer(handler)
+	server := httptest.NewUnstartedServer(handler)
+	server.Config.DisableGeneralOptionsHandler = true // its handler is asked, whatever for
+	server.Start()
 	tb.Cleanup(server.Close)
 	return server.Listener.Addr().String()
 }
