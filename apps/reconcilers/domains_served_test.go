@@ -268,7 +268,8 @@ func TestAnAPIServerThatStumblesEndsNobodysService(t *testing.T) {
 }
 
 // TestADomainSurvivesItsControllersDeath adds, proves and deletes a domain with its
-// certificate, and cuts the controller short at every call in turn.
+// certificate, and kills the controller after each write in turn. Some calls and answers are
+// lost besides.
 func TestADomainSurvivesItsControllersDeath(t *testing.T) {
 	faults := map[mortal.Fault]int{mortal.Killed: 1, mortal.Lost: 3, mortal.Failed: 11}
 	if testing.Short() {

@@ -25,9 +25,9 @@ type journey struct {
 	over bool
 }
 
-// everywhere says how far apart the calls are at which each fault is put. A kill, which is
-// the worst, comes after every write.
-func everywhere() map[mortal.Fault]int {
+// afterAnyWrite says how far apart the calls are at which each fault is put. A kill, which is
+// the worst, comes after every write; some calls and answers are lost besides.
+func afterAnyWrite() map[mortal.Fault]int {
 	if testing.Short() {
 		return map[mortal.Fault]int{mortal.Killed: 7, mortal.Lost: 13, mortal.Failed: 83}
 	}
@@ -133,8 +133,8 @@ func first(j *journey) {
 	j.rollOut(stage.Component("ui", "ui1"), stage.Component("old", "old1"))
 }
 
-func TestAnAppIsDeployedByAControllerThatIsCutShortAnywhere(t *testing.T) {
-	cutShort(t, everywhere(), nothing, func(j *journey) {
+func TestAnAppIsDeployedByAControllerThatIsKilledAfterAnyWrite(t *testing.T) {
+	cutShort(t, afterAnyWrite(), nothing, func(j *journey) {
 		first(j)
 		j.wantSound([]v1alpha1.ReleasePhase{live}, map[string]string{"ui": "ui1", "old": "old1"})
 	})
@@ -147,8 +147,8 @@ func TestAComponentIsReplacedByAControllerThatIsCutShort(t *testing.T) {
 	})
 }
 
-func TestAFailedReleaseIsTakenBackByAControllerThatIsCutShortAnywhere(t *testing.T) {
-	cutShort(t, everywhere(), first, func(j *journey) {
+func TestAFailedReleaseIsTakenBackByAControllerThatIsKilledAfterAnyWrite(t *testing.T) {
+	cutShort(t, afterAnyWrite(), first, func(j *journey) {
 		j.Deploy(j.App, stage.Component("ui", "ui2"), stage.Component("new", "new1"))
 		j.settle()
 		j.Crash(j.App, "new", 2)
@@ -214,8 +214,8 @@ func (j *journey) wantGone() {
 	}
 }
 
-func TestAnAppIsDeletedByAControllerThatIsCutShortAnywhere(t *testing.T) {
-	cutShort(t, everywhere(), first, func(j *journey) {
+func TestAnAppIsDeletedByAControllerThatIsKilledAfterAnyWrite(t *testing.T) {
+	cutShort(t, afterAnyWrite(), first, func(j *journey) {
 		j.Create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "values", Namespace: j.Namespace, Labels: map[string]string{v1alpha1.LabelApp: j.App}}})
 		j.Delete(j.App)
 		j.settle()
@@ -232,7 +232,7 @@ func TestAnAppIsDeletedByAControllerThatIsCutShortAnywhere(t *testing.T) {
 // The controller is killed after each write of the first deploy, and the app is deleted
 // before anybody goes on with it.
 func TestAnAppDeletedAfterAnyWriteOfItsDeployLeavesNothing(t *testing.T) {
-	kills := map[mortal.Fault]int{mortal.Killed: everywhere()[mortal.Killed]}
+	kills := map[mortal.Fault]int{mortal.Killed: afterAnyWrite()[mortal.Killed]}
 	cutShort(t, kills, nothing, func(j *journey) {
 		j.Deploy(j.App, stage.Component("ui", "ui1"))
 		_ = j.TrySettle(j.App) // it may be cut short here
@@ -248,8 +248,8 @@ func TestAnAppDeletedAfterAnyWriteOfItsDeployLeavesNothing(t *testing.T) {
 }
 
 // Its cluster goes with all that runs there, so the app only has to let go.
-func TestAnAppOfALeavingTenantIsLetGoByAControllerThatIsCutShortAnywhere(t *testing.T) {
-	cutShort(t, everywhere(), first, func(j *journey) {
+func TestAnAppOfALeavingTenantIsLetGoByAControllerThatIsKilledAfterAnyWrite(t *testing.T) {
+	cutShort(t, afterAnyWrite(), first, func(j *journey) {
 		cluster := &v1alpha1.VirtualCluster{}
 		j.Get(j.ID, cluster)
 		if err := j.Client.Delete(j.t.Context(), cluster); err != nil {

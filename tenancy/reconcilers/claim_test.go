@@ -11,7 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
-	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -57,15 +56,15 @@ func (w *world) startAs(controller string, border borders, on func(manager.Manag
 	}{
 		hostcluster.New(hostcluster.Options{
 			Shard: shard, Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Host: host.GetClient(), Installer: border.installer,
-			Reach: border.away.reach, Clock: clock.RealClock{}, Events: mgr.GetEventRecorder("test"), SystemNamespace: w.system,
+			Reach: border.away.reach, Clock: w.clock, Events: mgr.GetEventRecorder("test"), SystemNamespace: w.system,
 		}),
 		virtualcluster.New(virtualcluster.Options{
 			Shard: shard, Client: mgr.GetClient(), Host: host.GetClient(), HostLive: host.GetAPIReader(), Installer: border.installer,
-			Clusters: border.clusters, Clock: clock.RealClock{}, Events: mgr.GetEventRecorder("test"), SystemNamespace: w.system,
+			Clusters: border.clusters, Clock: w.clock, Events: mgr.GetEventRecorder("test"), SystemNamespace: w.system,
 		}),
 		tenant.New(tenant.Options{
 			Shard: shard, Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Host: host.GetClient(), HostLive: host.GetAPIReader(),
-			Clusters: border.clusters, Clock: clock.RealClock{}, Events: mgr.GetEventRecorder("test"),
+			Clusters: border.clusters, Clock: w.clock, Events: mgr.GetEventRecorder("test"),
 			SystemNamespace: w.system, Domain: "berth.localhost",
 		}),
 	} {

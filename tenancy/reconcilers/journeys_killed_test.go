@@ -3,11 +3,14 @@ package reconcilers
 import (
 	"testing"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/berth-dev/berth/api/v1alpha1"
 	"github.com/berth-dev/berth/internal/kubetest/mortal"
 )
 
 // faults says how far apart the calls are at which each fault is put. A kill, which is the
-// worst, comes after every write.
+// worst, comes after every write; some calls and answers are lost besides.
 func faults() map[mortal.Fault]int {
 	if testing.Short() {
 		return map[mortal.Fault]int{mortal.Killed: 7, mortal.Lost: 13, mortal.Failed: 61}
@@ -29,7 +32,7 @@ func cutShort(t *testing.T, faults map[mortal.Fault]int, pool int32, journey fun
 	})
 }
 
-func TestAPoolIsFilledByAControllerThatIsCutShortAnywhere(t *testing.T) {
+func TestAPoolIsFilledByAControllerThatIsKilledAfterAnyWrite(t *testing.T) {
 	cutShort(t, faults(), 2, func(r *region, life *mortal.Life) {
 		r.start(life)
 		r.converge()
@@ -50,7 +53,7 @@ func TestATenantIsMadeByAControllerThatIsCutShortAtSomeCalls(t *testing.T) {
 }
 
 // There is no free cluster: the host must make one for the tenant that waits.
-func TestATenantThatWaitsIsServedByAControllerThatIsCutShortAnywhere(t *testing.T) {
+func TestATenantThatWaitsIsServedByAControllerThatIsKilledAfterAnyWrite(t *testing.T) {
 	cutShort(t, faults(), 0, func(r *region, life *mortal.Life) {
 		made := r.createTenant()
 		r.start(life)
@@ -60,7 +63,7 @@ func TestATenantThatWaitsIsServedByAControllerThatIsCutShortAnywhere(t *testing.
 	})
 }
 
-func TestATenantIsDeletedByAControllerThatIsCutShortAnywhere(t *testing.T) {
+func TestATenantIsDeletedByAControllerThatIsKilledAfterAnyWrite(t *testing.T) {
 	cutShort(t, faults(), 0, func(r *region, life *mortal.Life) {
 		made := r.createTenant()
 		r.converge()
@@ -86,6 +89,23 @@ func TestATenantDeletedAfterAnyWriteOfItsCreationLeavesNothing(t *testing.T) {
 		r.start(nil)
 		r.converge()
 		r.wantGone(made)
+		r.wantPool(0)
+	})
+}
+
+// What is on the host goes first: were it let go before, nobody would know where to look for
+// what is left.
+func TestAHostIsDeletedByAControllerThatIsKilledAfterAnyWrite(t *testing.T) {
+	cutShort(t, faults(), 1, func(r *region, life *mortal.Life) {
+		r.converge()
+		r.wantPool(1)
+		host := &v1alpha1.HostCluster{ObjectMeta: metav1.ObjectMeta{Name: r.name}}
+		r.delete(host)
+		r.start(life)
+		r.converge()
+		if r.exists(host) {
+			r.t.Errorf("the host is left: %+v", host.Status.Conditions)
+		}
 		r.wantPool(0)
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/berth-dev/berth/api/v1alpha1"
+	"github.com/berth-dev/berth/internal/leaps/leapstest"
 	"github.com/berth-dev/berth/tenancy"
 	"github.com/berth-dev/berth/tenancy/reconcilers/hostcluster"
 )
@@ -102,6 +103,12 @@ func TestAHostIsUnreachableWhenTheLeaseOfItsControllerStandsStillForAMinute(t *t
 			l.create(&coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: l.system, Name: tenancy.LeaseName(eu)}})
 			l.look(90*time.Second, nothing)
 		}, notCome},
+		"it stands still, and the clock is set an hour back meanwhile": {func(l *listener) {
+			l.renew()
+			l.look(30*time.Second, nothing)
+			l.now.SetTime(leapstest.Set(l.now.Now(), -time.Hour))
+			l.look(time.Minute, nothing)
+		}, notHeard},
 		"nobody looked for an hour, in which it may have moved": {func(l *listener) {
 			l.look(time.Minute, l.renew)
 			l.now.SetTime(l.now.Now().Add(time.Hour))

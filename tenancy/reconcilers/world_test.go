@@ -39,6 +39,8 @@ type world struct {
 	*kubetest.Env
 	t      *testing.T
 	system string
+	// clock is that of the controllers that start runs.
+	clock clock.PassiveClock
 	borders
 }
 
@@ -52,7 +54,7 @@ type borders struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	env := kubetest.Start(t)
-	w := &world{Env: env, t: t, system: env.Namespace(t)}
+	w := &world{Env: env, t: t, system: env.Namespace(t), clock: clock.RealClock{}}
 	w.installer = &installer{client: env.Client, installed: map[string]bool{}}
 	w.clusters = &clusters{config: env.Config, client: env.Client}
 	w.away = &away{hosts: map[string]bool{}}

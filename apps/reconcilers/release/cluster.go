@@ -68,6 +68,7 @@ func (r *Reconciler) away(ctx context.Context, work *work) error {
 				return err
 			}
 		}
+		r.awayFor(work) // From the first look on it is counted here.
 		if err := r.writeStatus(ctx, work.target, waiting); err != nil {
 			return err
 		}
@@ -80,11 +81,17 @@ func (r *Reconciler) back(ctx context.Context, work *work) error {
 	if !judged(work) || work.target.Annotations[annotationAwaySince] == "" {
 		return nil
 	}
+	before, _ := time.ParseDuration(work.target.Annotations[annotationAway])
+	total := before + r.awayFor(work)
+	return r.annotate(ctx, work.target, annotationAway, total.String(), annotationAwaySince, "")
+}
+
+// awayFor is how long the tenant's API server has been away this time. One that is said to
+// have gone in the future was noted by a clock that has been set back since.
+func (r *Reconciler) awayFor(work *work) time.Duration {
 	since, err := time.Parse(time.RFC3339Nano, work.target.Annotations[annotationAwaySince])
 	if err != nil {
-		since = r.Clock.Now()
+		return 0
 	}
-	before, _ := time.ParseDuration(work.target.Annotations[annotationAway])
-	total := before + r.Clock.Now().Sub(since)
-	return r.annotate(ctx, work.target, annotationAway, total.String(), annotationAwaySince, "")
+	return max(r.passed(work, since), 0)
 }

@@ -52,6 +52,7 @@ type Reconciler struct {
 	Options
 	metrics *collectors
 	sweeps  sweeps
+	counts  counts
 }
 
 // New makes a Reconciler.
@@ -102,6 +103,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	}
 	if !mine || app.DeletionTimestamp != nil {
 		r.sweeps.forget(request.NamespacedName)
+		r.counts.forget(request.NamespacedName)
 	}
 	switch {
 	case !mine:

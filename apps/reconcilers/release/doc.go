@@ -6,7 +6,8 @@
 //
 // One file per phase: target.go (which release, and what becomes of the others),
 // cluster.go (reaching the tenant's cluster), apply.go, rollout.go (is it healthy),
-// failure.go, prune.go; status.go turns what they saw into conditions.
+// failure.go, prune.go; status.go turns what they saw into conditions. passed.go counts the
+// time that a rollout has lasted.
 //
 // Invariants:
 //   - a failure is written down before anything is put back, so that a controller
@@ -15,6 +16,8 @@
 //     and volumes never;
 //   - a tenant's API server that does not answer is not a failure of the release, and
 //     the time it is away does not count against the release;
+//   - a rollout that this process watches has the time that really goes by, whatever the
+//     clock is set to;
 //   - a release that became healthy once is applied again without being judged, and a
 //     scale or restart of it is judged in the app's status;
 //   - when no release is left, nothing that never became healthy keeps running;

@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/berth-dev/berth/api/v1alpha1"
 	"github.com/berth-dev/berth/apps"
@@ -31,7 +32,8 @@ func (r *Reconciler) fail(ctx context.Context, work *work, why *apps.Explanation
 	if err := r.writeStatus(ctx, work.target, failed(r.now(), failure)); err != nil {
 		return err
 	}
-	r.metrics.finished("failed", work.target)
+	r.counts.forget(client.ObjectKeyFromObject(work.app))
+	r.metrics.failed()
 	r.event(work.target, corev1.EventTypeWarning, failure.Reason, "RollOut", "v%d failed: %s", work.target.Spec.Version, failure.Message)
 	return wait("Going back to the release before.")
 }

@@ -2,10 +2,9 @@ package release
 
 import (
 	"errors"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/berth-dev/berth/api/v1alpha1"
 )
 
 // collectors count how rollouts end. They have no label for the tenant: the number of
@@ -31,10 +30,10 @@ func (c *collectors) register(registry prometheus.Registerer) error {
 	return errors.Join(registry.Register(c.total), registry.Register(c.seconds))
 }
 
-func (c *collectors) finished(result string, release *v1alpha1.Release) {
-	c.total.WithLabelValues(result).Inc()
-	status := release.Status
-	if result == "live" && status.StartedAt != nil && status.FinishedAt != nil {
-		c.seconds.Observe(status.FinishedAt.Sub(status.StartedAt.Time).Seconds())
-	}
+// wentLive counts a release that became live, so long after its rollout began.
+func (c *collectors) wentLive(after time.Duration) {
+	c.total.WithLabelValues("live").Inc()
+	c.seconds.Observe(after.Seconds())
 }
+
+func (c *collectors) failed() { c.total.WithLabelValues("failed").Inc() }

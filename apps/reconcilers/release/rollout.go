@@ -128,7 +128,7 @@ func (r *Reconciler) judge(ctx context.Context, work *work, seen *observation) e
 		if seen.components[i].Complete() {
 			continue
 		}
-		if found := seen.components[i].EarlyFailure(r.Clock.Now()); found != nil {
+		if found := seen.components[i].EarlyFailure(r.earliest(work)); found != nil {
 			return r.fail(ctx, work, found)
 		}
 	}
@@ -173,7 +173,8 @@ func (r *Reconciler) succeed(ctx context.Context, work *work) error {
 	if err := r.writeStatus(ctx, work.target, live(r.now())); err != nil {
 		return err
 	}
-	r.metrics.finished("live", work.target)
+	r.metrics.wentLive(r.lasted(work))
+	r.counts.forget(client.ObjectKeyFromObject(work.app))
 	r.event(work.target, corev1.EventTypeNormal, "Live", "RollOut", "v%d is live", work.target.Spec.Version)
 	return wait("Superseding older releases.")
 }

@@ -177,10 +177,10 @@ func (r *Reconciler) retire(ctx context.Context, work *work) error {
 }
 
 // start notes when the rollout begins, before it does. One that is said to begin in the
-// future was noted by a clock that has been set back since, and would have all that time.
+// future was noted by a clock that has been set back since, while nobody watched the rollout,
+// and would have all that time.
 func (r *Reconciler) start(ctx context.Context, work *work) error {
-	began := work.target.Status.StartedAt
-	if work.target.Status.Phase == v1alpha1.ReleaseRollingOut && (began == nil || began.Sub(r.Clock.Now()) < clusterTimeout) {
+	if work.target.Status.Phase == v1alpha1.ReleaseRollingOut && r.lasted(work) > -clusterTimeout {
 		return nil
 	}
 	return r.startClock(ctx, work)
@@ -189,8 +189,7 @@ func (r *Reconciler) start(ctx context.Context, work *work) error {
 // restartClock gives a release its whole time when it is applied long after its rollout
 // began: again, for another formation, or by a controller that was away meanwhile.
 func (r *Reconciler) restartClock(ctx context.Context, work *work) error {
-	began := work.target.Status.StartedAt
-	if began == nil || r.Clock.Now().Sub(began.Time) < clusterTimeout {
+	if r.lasted(work) < clusterTimeout {
 		return nil
 	}
 	return r.startClock(ctx, work)
@@ -205,6 +204,7 @@ func (r *Reconciler) startClock(ctx context.Context, work *work) error {
 			return err
 		}
 	}
+	r.counts.forget(client.ObjectKeyFromObject(work.app))
 	return r.writeStatus(ctx, target, rollingOut(r.now()))
 }
 
@@ -215,12 +215,8 @@ func (r *Reconciler) timeLeft(work *work) (left, timeout time.Duration) {
 	if timeout == 0 {
 		timeout = defaultTimeout
 	}
-	status := work.target.Status
-	if status.StartedAt == nil {
-		return timeout, timeout
-	}
 	away, _ := time.ParseDuration(work.target.Annotations[annotationAway])
-	return status.StartedAt.Add(timeout + away).Sub(r.Clock.Now()), timeout
+	return timeout + away - r.lasted(work), timeout
 }
 
 func (r *Reconciler) now() metav1.Time { return metav1.NewTime(r.Clock.Now().Truncate(time.Second)) }

@@ -212,7 +212,7 @@ func (r *Reconciler) create(ctx context.Context, host *v1alpha1.HostCluster) err
 	if err := r.Client.Create(ctx, vc); err != nil {
 		return fmt.Errorf("creating virtual cluster %s: %w", id, err)
 	}
-	r.young.remember(vc)
+	r.young.remember(vc, r.Clock.Now())
 	return nil
 }
 

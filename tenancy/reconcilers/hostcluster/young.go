@@ -16,16 +16,22 @@ const youngLimit = time.Minute
 // while and shrinks again.
 type young struct {
 	mu      sync.Mutex
-	members map[string]v1alpha1.VirtualCluster
+	members map[string]member
 }
 
-func (y *young) remember(vc *v1alpha1.VirtualCluster) {
+// member is a cluster as it was created, and when.
+type member struct {
+	v1alpha1.VirtualCluster
+	created time.Time
+}
+
+func (y *young) remember(vc *v1alpha1.VirtualCluster, now time.Time) {
 	y.mu.Lock()
 	defer y.mu.Unlock()
 	if y.members == nil {
-		y.members = map[string]v1alpha1.VirtualCluster{}
+		y.members = map[string]member{}
 	}
-	y.members[vc.Name] = *vc
+	y.members[vc.Name] = member{*vc, now}
 }
 
 // add gives the clusters with those that are not shown yet, and forgets the others.
@@ -36,11 +42,11 @@ func (y *young) add(clusters []v1alpha1.VirtualCluster, now time.Time) []v1alpha
 		delete(y.members, c.Name)
 	}
 	for name, c := range y.members {
-		if now.Sub(c.CreationTimestamp.Time) > youngLimit {
+		if now.Sub(c.created) > youngLimit {
 			delete(y.members, name) // Deleted before it was ever shown.
 			continue
 		}
-		clusters = append(clusters, c)
+		clusters = append(clusters, c.VirtualCluster)
 	}
 	return clusters
 }

@@ -22,14 +22,15 @@ func TestALeavingTenantsPodHasThirtySecondsAndIsDroppedAfterAMinute(t *testing.T
 		seconds int64
 		due     bool
 	}{
-		"one that nobody deleted":             {&corev1.Pod{}, time.Second, 30, true},
-		"one that nobody deleted, a day late": {&corev1.Pod{}, 24 * time.Hour, 30, true},
-		"one with a day of grace":             {pod(86400), time.Second, 30, true},
-		"one with a day of grace, a day late": {pod(86400), 24 * time.Hour, 30, true},
-		"one with the usual grace":            {pod(30), time.Second, 0, false},
-		"one whose grace is just over":        {pod(30), 31 * time.Second, 0, false},
-		"one that is left after a minute":     {pod(30), 61 * time.Second, 0, true},
-		"one that was dropped already":        {pod(0), 61 * time.Second, 0, false},
+		"one that nobody deleted":              {&corev1.Pod{}, time.Second, 30, true},
+		"one that nobody deleted, a day late":  {&corev1.Pod{}, 24 * time.Hour, 30, true},
+		"one with a day of grace":              {pod(86400), time.Second, 30, true},
+		"one with a day of grace, a day late":  {pod(86400), 24 * time.Hour, 30, true},
+		"one with the usual grace":             {pod(30), time.Second, 0, false},
+		"one whose grace is just over":         {pod(30), 31 * time.Second, 0, false},
+		"one that is left after a minute":      {pod(30), 61 * time.Second, 0, true},
+		"one that was dropped already":         {pod(0), 61 * time.Second, 0, false},
+		"one left by a clock that is set back": {pod(30), -time.Hour, 0, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			seconds, due := graceOf(test.pod, began, began.Add(test.after))

@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/berth-dev/berth/api/v1alpha1"
+	"github.com/berth-dev/berth/internal/leaps"
 	"github.com/berth-dev/berth/tenancy"
 	"github.com/berth-dev/berth/tenancy/reconcilers/kit"
 )
@@ -69,6 +70,7 @@ func (r *Reconciler) Register(mgr manager.Manager, _ cluster.Cluster) error {
 		Watches(&v1alpha1.HostCluster{}, handler.EnqueueRequestsFromMapFunc(r.ofWaiting), builder.WithPredicates(answersOtherwise)).
 		Watches(&v1alpha1.Plan{}, handler.EnqueueRequestsFromMapFunc(r.ofPlan), changed).
 		Watches(&v1alpha1.App{}, handler.EnqueueRequestsFromMapFunc(ofNamespaced), builder.WithPredicates(otherHeadroom)).
+		WatchesRawSource(leaps.Source(r.Clock, r.all)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers})
 	if r.Shard.Main() {
 		b = b.Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(ofNamespace))
@@ -213,6 +215,12 @@ func (r *Reconciler) ofWaiting(ctx context.Context, _ client.Object) []reconcile
 }
 
 func (r *Reconciler) ofAny(ctx context.Context, _ client.Object) []reconcile.Request {
+	return r.all(ctx)
+}
+
+// all are asked for also when the clock was set: their tokens may have ended with that, which
+// the timers of their renewal do not see.
+func (r *Reconciler) all(ctx context.Context) []reconcile.Request {
 	return r.requests(ctx, func(*v1alpha1.Tenant) bool { return true })
 }
 

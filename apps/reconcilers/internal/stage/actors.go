@@ -99,6 +99,15 @@ func (s *Stage) CrashSidecar(app, component, sidecar string, version int64) {
 	s.crashed(app, component, version, corev1.PodStatus{InitContainerStatuses: []corev1.ContainerStatus{ended(sidecar)}})
 }
 
+// Unfetched puts a process of a release into the tenant's cluster whose image could not be
+// fetched.
+func (s *Stage) Unfetched(app, component string, version int64) {
+	s.tb.Helper()
+	s.crashed(app, component, version, corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{
+		Name: component, State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ErrImagePull"}},
+	}}})
+}
+
 func (s *Stage) crashed(app, component string, version int64, status corev1.PodStatus) {
 	s.tb.Helper()
 	pod := podOf(app, fmt.Sprintf("%s-v%d-crash", component, version), map[string]string{
