@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -22,8 +24,9 @@ const silenceLimit = 2 * time.Minute
 
 // TestHosts: a second cluster, with an API server of its own, is a host of the first. Its
 // tenants are used through the first like any other and nothing of theirs is there; through
-// either edge no request of theirs is lost in a rollout. While the host is away no tenant is placed
-// on it, with a reason, and when it is back everything is as it was.
+// either edge no request of theirs is lost in a rollout. Its edge takes the first one's names too,
+// the platform's among them. While the host is cordoned or away no tenant is placed on it, with a
+// reason, and afterwards everything is as it was.
 func TestHosts(t *testing.T) {
 	const name = hostName
 	up := instanceUp(t, name, "--join", instanceName, "--region", "eu", "--pool", "1")
@@ -40,7 +43,7 @@ func TestHosts(t *testing.T) {
 	eu.runs(t, cluster)
 	berth.apply(t, "overseas", helloApp)
 	answers(t, "hello.overseas", "/version", 200, "1")
-	t.Run("used like any other", func(t *testing.T) { usedFromAfar(t, "overseas") })
+	t.Run("used like any other", func(t *testing.T) { usedFromAfar(t, berth, "overseas") })
 	t.Run("a rollout through both edges", func(t *testing.T) {
 		here := startLoad(t, berth.url("hello.overseas", "/"), 20)
 		there := startLoad(t, fmt.Sprintf("https://hello.overseas.%s:%d/", up.Domain, up.HTTPSPort), 20)
@@ -49,6 +52,8 @@ func TestHosts(t *testing.T) {
 		here.end(t)
 		there.end(t)
 	})
+	t.Run("its edge takes every name", func(t *testing.T) { takesEveryName(t, up) })
+	t.Run("cordoned", func(t *testing.T) { eu.cordoned(t) })
 	t.Run("away and back", func(t *testing.T) { eu.awayAndBack(t) })
 
 	berth.berth(t, "tenants:delete", "overseas", "--confirm", "overseas")
@@ -63,24 +68,58 @@ func TestHosts(t *testing.T) {
 
 // usedFromAfar does with a tenant's app what goes through the portal and what goes through
 // the tenant's own API server.
-func usedFromAfar(t *testing.T, tenant string) {
+func usedFromAfar(t *testing.T, s *stand, tenant string) {
 	t.Helper()
 	in := []string{"-t", tenant, "-a", "hello"}
-	if out := berth.berth(t, append([]string{"ps"}, in...)...); !strings.Contains(out, "web.") {
+	if out := s.berth(t, append([]string{"ps"}, in...)...); !strings.Contains(out, "web.") {
 		t.Errorf("ps: %s", out)
 	}
-	if out := berth.berth(t, append([]string{"logs"}, in...)...); !strings.Contains(out, "listening on") {
+	if out := s.berth(t, append([]string{"logs"}, in...)...); !strings.Contains(out, "listening on") {
 		t.Errorf("logs: %s", out)
 	}
-	if out := berth.berth(t, append([]string{"run"}, append(in, "--", "/testapp", "resolve", "web")...)...); !strings.Contains(out, ".") {
+	if out := s.berth(t, append([]string{"run"}, append(in, "--", "/testapp", "resolve", "web")...)...); !strings.Contains(out, ".") {
 		t.Errorf("a one-off process resolves the component web to: %s", out)
 	}
 	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
-	berth.berth(t, "kubeconfig", "-t", tenant, "--file", kubeconfig)
-	out, err := berth.kubectl(kubeconfig, "exec", "-n", "hello", "deploy/web", "--", "/testapp", "resolve", "web")
+	s.berth(t, "kubeconfig", "-t", tenant, "--file", kubeconfig)
+	out, err := s.kubectl(kubeconfig, "exec", "-n", "hello", "deploy/web", "--", "/testapp", "resolve", "web")
 	if err != nil || !strings.Contains(out, ".") {
 		t.Errorf("kubectl exec: %v: %s", err, out)
 	}
+}
+
+// takesEveryName asks the host's edge for what runs on the management cluster: an app, and the
+// platform itself, by commands whose login leads to that edge.
+func takesEveryName(t *testing.T, up upResult) {
+	t.Helper()
+	berth.tenant(t, "inland", "small")
+	berth.apply(t, "inland", helloApp)
+	answers(t, "hello.inland", "/version", 200, "1")
+	there := *berth
+	there.up.HTTPSPort = up.HTTPSPort
+	eventually(t, time.Minute, "the host's edge answers for an app of the management cluster", func() (bool, string) {
+		ok, seen := there.answer(there.url("hello.inland", "/version"))
+		return ok && seen == "1", seen
+	})
+
+	raw, err := os.ReadFile(berth.up.CLIConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var login map[string]any
+	decode(t, string(raw), &login)
+	login["url"] = there.url("api", "")
+	if raw, err = json.Marshal(login); err != nil {
+		t.Fatal(err)
+	}
+	there.up.CLIConfig = filepath.Join(t.TempDir(), "cli.json")
+	if err := os.WriteFile(there.up.CLIConfig, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out := there.berth(t, "whoami"); !strings.Contains(out, fmt.Sprintf(":%d", up.HTTPSPort)) {
+		t.Fatalf("the commands do not ask the host's edge: %s", out)
+	}
+	usedFromAfar(t, &there, "inland")
 }
 
 // hostStand is a host of the management cluster, seen from its own API server.
@@ -110,6 +149,40 @@ func (h *hostStand) runs(t *testing.T, cluster string) {
 	if err := h.client.List(t.Context(), &quotas, client.InNamespace(namespace.Name)); err != nil || len(quotas.Items) == 0 {
 		t.Errorf("the plan's limits are not on the host: %v", err)
 	}
+}
+
+// cordoned keeps a tenant off the host although there is room, until it is let in.
+func (h *hostStand) cordoned(t *testing.T) {
+	t.Helper()
+	eventually(t, 3*time.Minute, "a cluster ready on the host", func() (bool, string) {
+		why := h.skipped(t)
+		return why.Reason == "", why.Reason + ": " + why.Message
+	})
+	berth.berth(t, "hostclusters:cordon", h.name)
+	t.Cleanup(func() { berth.berth(t, "hostclusters:uncordon", h.name) })
+	eventually(t, 15*time.Second, "the host is listed as cordoned", func() (bool, string) {
+		why := h.skipped(t)
+		return why.Reason == berthv1.ReasonCordoned, why.Reason + ": " + why.Message
+	})
+	berth.berth(t, "tenants:create", "patient", "--plan", "small", "--region", "eu", "--no-wait")
+	t.Cleanup(func() { berth.berth(t, "tenants:delete", "patient", "--confirm", "patient") })
+	eventually(t, time.Minute, "the tenant is told that the one cluster is being serviced", func() (bool, string) {
+		bound := tenantCondition(t, "patient", berthv1.ConditionClusterBound)
+		return bound.Status == metav1.ConditionFalse && strings.Contains(bound.Message, "1 is being serviced"), bound.Message
+	})
+	out := berth.berth(t, "tenants:info", "patient")
+	if !strings.Contains(out, "is being serviced") || strings.Contains(out, h.name) {
+		t.Errorf("a tenant is told why, and not which host: %s", out)
+	}
+	if cluster := clusterOf(t, "patient"); cluster != "" {
+		t.Errorf("it has the cluster %s all the same", cluster)
+	}
+	berth.berth(t, "hostclusters:uncordon", h.name)
+	eventually(t, 3*time.Minute, "the tenant is let in", func() (bool, string) {
+		ready := tenantCondition(t, "patient", berthv1.ConditionReady)
+		return ready.Status == metav1.ConditionTrue, ready.Message
+	})
+	h.runs(t, clusterOf(t, "patient"))
 }
 
 // awayAndBack stops the host and starts it again, while an app of the management cluster is under load.

@@ -344,6 +344,7 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		"a domain of one label":         {func(v map[string]any) { v["domain"] = "localhost" }, "/domain"},
 		"a port out of range":           {func(v map[string]any) { v["edgePort"] = 70000 }, "/edgePort"},
 		"a zone twice":                  {func(v map[string]any) { v["hostCluster"] = map[string]any{"zones": []any{"a", "a"}} }, "/hostCluster/zones"},
+		"an edge without its port":      {func(v map[string]any) { section(v, "hostCluster")["edgeAddress"] = "edge.example.com" }, "/hostCluster/edgeAddress"},
 		"an address without a length":   {network("apiServerCIDRs", []any{"10.0.0.1"}), "/hostCluster/network/apiServerCIDRs/0"},
 		"no address of the API server":  {network("apiServerCIDRs", []any{}), "hostCluster.network.apiServerCIDRs"},
 		"a DNS server without a port":   {func(v map[string]any) { v["domains"] = map[string]any{"resolver": "10.0.0.2"} }, "/domains/resolver"},

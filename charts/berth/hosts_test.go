@@ -180,6 +180,16 @@ func TestTheManagementClustersEdgeReachesOtherEdges(t *testing.T) {
 	}
 }
 
+func TestOtherHostsFindTheManagementClustersEdge(t *testing.T) {
+	for _, want := range []string{"", "edge.example.com:443", "203.0.113.10:8443", "[fd00::1]:443"} {
+		values := minimal()
+		section(values, "hostCluster")["edgeAddress"] = want
+		if got := find[*v1alpha1.HostCluster](t, mustObjects(t, values), "local").Spec.EdgeAddress; got != want {
+			t.Errorf("they are told %q, want %q", got, want)
+		}
+	}
+}
+
 func TestThePortalReachesItsEdge(t *testing.T) {
 	for _, rule := range find[*networkingv1.NetworkPolicy](t, mustObjects(t, minimal()), "berth-platform").Spec.Egress {
 		for _, port := range rule.Ports {
@@ -197,6 +207,7 @@ func TestValuesOfAHostThatCannotBeAreRefused(t *testing.T) {
 		says   string
 	}{
 		"a HostCluster of its own":       {func(v map[string]any) { section(v, "hostCluster")["create"] = true }, "hostCluster.create"},
+		"where its edge is":              {func(v map[string]any) { section(v, "hostCluster")["edgeAddress"] = "10.0.0.1:443" }, "hostCluster.edgeAddress"},
 		"an edge with its own authority": {func(v map[string]any) { delete(v, "edgeCA") }, "edgeCA"},
 		"an authority for certificates":  {func(v map[string]any) { v["acme"] = map[string]any{"directory": "https://ca.example/dir"} }, "acme.directory"},
 		"an operator's token":            {func(v map[string]any) { v["operatorToken"] = map[string]any{"hash": strings.Repeat("ab", 32)} }, "operatorToken.hash"},

@@ -137,6 +137,8 @@ func (c *cli) hostClusterInfo(ctx context.Context, name string) error {
 			row("Zones", orDash(strings.Join(h.Zones, ", ")))
 			if h.ControllerName != "" {
 				row("Controller", h.ControllerName)
+			}
+			if h.ControllerName != "" || h.EdgeAddress != "" {
 				row("Edge", orDash(h.EdgeAddress))
 			}
 			row("Tenants", fmt.Sprintf("%d of %d", h.Bound, h.MaxClusters))

@@ -26,8 +26,10 @@ type joining struct {
 	at      managementFlags
 	// managementCIDRs are where the management cluster's API server is.
 	managementCIDRs []string
-	caFile          string
-	poolSize        int32
+	// peerCIDRs are where edges of other clusters are, each with a port or without.
+	peerCIDRs []string
+	caFile    string
+	poolSize  int32
 	// values is the file to write; force takes the place of one that is there.
 	values string
 	force  bool
@@ -47,10 +49,12 @@ controller and its edge, and is listed among the hosts. What to install there is
 to a file of values for Berth's chart, and the commands to do it are printed.
 
 A host that has joined may join again: its tokens stay, and what is not said stays as it is.
+What stands in the file alone (--server, --tls-server-name, --server-ca-file, --management-cidr
+and --peer-cidr) is taken from the one that --force writes over; without that file say it again.
 This is done with a kubeconfig of where Berth's portal runs, not with your login.`,
 		Example: `  berth hostclusters:join eu --region eu-central-1 --server https://ABC.eks.amazonaws.com --management-cidr 198.51.100.0/28 \
       --api-server-cidr 10.1.0.0/24 --api-server-port 443 --management-context my-eks
-  berth hostclusters:join eu --region eu-central-1 ... --edge-address edge.eu.example.com:443 --force`,
+  berth hostclusters:join eu --edge-address edge.eu.example.com:443 --force --management-context my-eks`,
 		Args: arguments(1, 1, "a name for the host"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ask.options.Name = args[0]
@@ -71,6 +75,7 @@ This is done with a kubeconfig of where Berth's portal runs, not with your login
 	flags.StringSliceVar(&network.APIServerCIDRs, "api-server-cidr", nil, "addresses of the host's own API server, behind its service (repeatable)")
 	flags.Int32Var(&network.APIServerPort, "api-server-port", 0, "port of the host's own API server behind those addresses (default: 6443)")
 	flags.StringVar(&o.EdgeAddress, "edge-address", "", "`host:port` where other edges reach the host's; it can be said later")
+	flags.StringSliceVar(&ask.peerCIDRs, "peer-cidr", nil, "addresses of other edges that are known by name, with :PORT where it is not 443 (repeatable)")
 	flags.StringSliceVar(&network.EgressCIDRs, "egress-cidr", nil, "addresses outside that tenants' processes may reach (repeatable)")
 	flags.StringSliceVar(&network.DeniedCIDRs, "denied-cidr", nil, "addresses cut out of those, such as the host's own networks (repeatable)")
 	flags.Int32Var(&ask.poolSize, "pool", 1, "how many places to keep ready for new tenants")
@@ -149,8 +154,8 @@ func (c *cli) join(ctx context.Context, ask joining) error {
 		for _, line := range output.Commands {
 			fmt.Fprintf(w, "  %s\n", line)
 		}
-		if ask.options.EdgeAddress == "" {
-			fmt.Fprintf(w, "\nOther edges do not know the host's edge. When it has an address, join again with --edge-address and --force.\n")
+		for _, sentence := range joined.Missing() {
+			fmt.Fprintf(w, "\n%s\n", sentence)
 		}
 		fmt.Fprintf(w, "\nSee how it is with: berth hostclusters:info %s\n", output.Name)
 	})
@@ -170,6 +175,12 @@ func (c *cli) prepare(ask *joining) error {
 		if _, err := os.Lstat(ask.values); !errors.Is(err, os.ErrNotExist) {
 			return errs.New(errs.Conflict, "--values", ask.values+" is there already", "name another file, or write over it with --force")
 		}
+	}
+	if err := ask.keep(); err != nil {
+		return err
+	}
+	if err := ask.readPeers(); err != nil {
+		return err
 	}
 	if ask.caFile != "" {
 		var err error

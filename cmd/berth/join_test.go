@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/berth-dev/berth/api/v1alpha1"
 	"github.com/berth-dev/berth/internal/kubetest"
+	"github.com/berth-dev/berth/tenancy/hosts"
 )
 
 const hostToken = "eyJ-the-token-of-a-host"
@@ -85,9 +87,14 @@ func TestAHostJoinsAndLeaves(t *testing.T) {
 		code = run(context.Background(), append(arguments, "--kubeconfig", kubeconfig), strings.NewReader(""), &stdout, &stderr)
 		return code, stdout.String(), stderr.String()
 	}
+	authority := filepath.Join(t.TempDir(), "ca.crt")
+	if err := os.WriteFile(authority, []byte("its authority"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	ask := []string{
-		"hostclusters:join", "eu", "--region", "eu", "--server", env.Config.Host, "--api-server-cidr", "10.1.0.0/24",
-		"--management-cidr", "198.51.100.0/28", "--pool", "3", "--values", values,
+		"hostclusters:join", "eu", "--region", "eu", "--server", env.Config.Host, "--api-server-cidr", "10.1.0.0/24", "--api-server-port", "443",
+		"--management-cidr", "198.51.100.0/28", "--tls-server-name", "kubernetes", "--server-ca-file", authority,
+		"--peer-cidr", "198.51.100.32/31", "--peer-cidr", "fd00::/64:8443", "--pool", "3", "--values", values,
 	}
 	code, out, errOut := berth(ask...)
 	if code != 0 {
@@ -112,6 +119,9 @@ func TestAHostJoinsAndLeaves(t *testing.T) {
 			EgressCIDRs    []string          `json:"egressCIDRs"`
 			Kubeconfigs    map[string]string `json:"kubeconfigs"`
 		} `json:"management"`
+		Router struct {
+			PeerCIDRs []hosts.Peer `json:"peerCIDRs"`
+		} `json:"router"`
 	}
 	raw, err := os.ReadFile(values)
 	if err != nil {
@@ -122,6 +132,9 @@ func TestAHostJoinsAndLeaves(t *testing.T) {
 	}
 	if got.Domain != "apps.example.com" || got.Management.ControllerName != "eu" || len(got.Management.EgressCIDRs) != 1 || got.Management.EgressCIDRs[0] != "198.51.100.0/28" {
 		t.Errorf("the values are %s %s %v", got.Domain, got.Management.ControllerName, got.Management.EgressCIDRs)
+	}
+	if diff := cmp.Diff([]hosts.Peer{{CIDR: "198.51.100.32/31", Port: 443}, {CIDR: "fd00::/64", Port: 8443}}, got.Router.PeerCIDRs); diff != "" {
+		t.Errorf("other edges (-want +got):\n%s", diff)
 	}
 	for _, program := range []string{"controller", "router"} {
 		if !strings.Contains(got.Management.Kubeconfigs[program], hostToken) {
@@ -140,6 +153,13 @@ func TestAHostJoinsAndLeaves(t *testing.T) {
 	var output joinOutput
 	if err := json.Unmarshal([]byte(out), &output); err != nil || code != 0 || output.Name != "eu" || output.Values != values || len(output.Commands) != 3 {
 		t.Errorf("with --force and --json: %d, %v, %s%s", code, err, out, errOut)
+	}
+	again := []string{"hostclusters:join", "eu", "--values", values, "--force", "--edge-address", "192.0.2.7:443"}
+	if code, _, errOut = berth(again...); code != 0 {
+		t.Errorf("with all that is known left out: %d, %s", code, errOut)
+	}
+	if now, err := os.ReadFile(values); err != nil || string(now) != string(raw) {
+		t.Errorf("what was not said changed in its values (%v)", err)
 	}
 	if code, out, _ = berth(append(ask[:len(ask)-1:len(ask)-1], "-")...); code != 0 || !strings.Contains(out, hostToken) {
 		t.Errorf("to a pipe: %d", code)

@@ -162,6 +162,8 @@ func TestAHostsValues(t *testing.T) {
 	joined := map[string]any{
 		"management": map[string]any{"controllerName": "eu", "kubeconfigs": map[string]any{"controller": "c", "router": "r"}, "port": 443},
 		"edgeCA":     map[string]any{"certificate": "pem", "key": "pem"},
+		// Of the edges that there were: a host that joins later must not change this one's.
+		"router": map[string]any{"peerCIDRs": []any{map[string]any{"cidr": "10.88.0.1/32", "port": 7303}}},
 	}
 	got := hostValues(images.Set{}, joined, "eu", 8443)
 	delete(got, "images")
@@ -172,7 +174,12 @@ func TestAHostsValues(t *testing.T) {
 			"controllerName": "eu", "kubeconfigs": map[string]any{"controller": "c", "router": "r"},
 			"egressCIDRs": []any{"10.88.0.1/32"}, "port": 7301,
 		},
-		"router":      map[string]any{"service": map[string]any{"clusterIP": edgeServiceIP}},
+		"router": map[string]any{
+			"service": map[string]any{"clusterIP": edgeServiceIP},
+			"peerCIDRs": []any{
+				map[string]any{"cidr": "10.88.0.1/32", "port": 7303}, map[string]any{"cidr": "10.88.0.1/32", "port": 7400, "endPort": 7499},
+			},
+		},
 		"hostCluster": map[string]any{"create": false, "network": map[string]any{"apiServerCIDRs": []any{"10.88.0.1/32"}, "apiServerPort": 6443}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -190,6 +197,9 @@ func TestAHostIsDescribedAsTheChartDescribesAnInstance(t *testing.T) {
 		want := []any{own["cpuOvercommit"], own["pool"].(map[string]any)["size"], network["apiServerCIDRs"], network["apiServerPort"], network["deniedCIDRs"]}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)
+		}
+		if own["edgeAddress"] != "10.88.0.1:7303" {
+			t.Errorf("hosts look for this instance's edge at %v", own["edgeAddress"])
 		}
 		if spec.Region != "eu" || spec.EdgeAddress != "10.88.0.1:7401" {
 			t.Errorf("got %+v", spec)

@@ -12,14 +12,16 @@ import (
 
 // Where a host meets the instance it is a host of: none of the two has a way out of its
 // network namespace. These listen in the host's namespace and lead to the other's API
-// server and registry.
+// server, registry and edge.
 const (
 	managementAPIPort      = 7301
 	managementRegistryPort = 7302
+	managementEdgePort     = 7303
 )
 
 // These listen in the namespace of the instance that has hosts. Each leads to the edge of
-// one of them, HostOf.EdgePort says of which.
+// one of them, HostOf.EdgePort says of which. In a host's own namespace all of them lead to
+// the same port over there: an edge has one address, from wherever it is asked.
 const (
 	firstEdgePort = 7400
 	lastEdgePort  = 7499
@@ -139,16 +141,22 @@ func (l *linker) link(other Running) error {
 	}
 	l.gateways = append(l.gateways, newGateway(here, l.log))
 	into, out := l.gateways[0], l.gateways[1]
-	for _, each := range []struct {
+	type link struct {
 		carrier *gateway
 		in      *os.File
 		port    int
 		target  string
-	}{
+	}
+	links := []link{
 		{into, here, managementAPIPort, onNode(apiPort)},
 		{into, here, managementRegistryPort, onNode(registryPort)},
+		{into, here, managementEdgePort, edgeInside},
 		{out, there, l.edgePort, edgeInside},
-	} {
+	}
+	for port := firstEdgePort; port <= lastEdgePort; port++ {
+		links = append(links, link{into, here, port, onNode(port)})
+	}
+	for _, each := range links {
 		listener, err := listenInside(each.in, onNode(each.port))
 		if err != nil {
 			return fmt.Errorf("linking: %w", err)

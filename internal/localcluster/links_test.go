@@ -125,7 +125,11 @@ type linkStage struct {
 	here, there *standIn
 }
 
-const linkedEdgePort = firstEdgePort + 3
+// linkedEdgePort leads to the host's edge, anotherEdgePort to that of another host.
+const (
+	linkedEdgePort  = firstEdgePort + 3
+	anotherEdgePort = lastEdgePort
+)
 
 func newLinkStage(t *testing.T) *linkStage {
 	t.Helper()
@@ -155,13 +159,18 @@ func (s *linkStage) starts(t *testing.T, name string) {
 	s.there = newStandIn(t)
 	s.there.serve(onNode(apiPort), name+"'s API server")
 	s.there.serve(onNode(registryPort), name+"'s registry")
+	s.there.serve(edgeInside, name+"'s edge")
+	s.there.serve(onNode(anotherEdgePort), "the edge of "+name+"'s other host")
 	s.there.is(s.other)
 }
 
 // lead checks where the links lead to, and what is said of them.
 func (s *linkStage) lead(t *testing.T, name string) {
 	t.Helper()
-	for address, want := range map[string]string{onNode(managementAPIPort): name + "'s API server", onNode(managementRegistryPort): name + "'s registry"} {
+	for address, want := range map[string]string{
+		onNode(managementAPIPort): name + "'s API server", onNode(managementRegistryPort): name + "'s registry",
+		onNode(managementEdgePort): name + "'s edge", onNode(anotherEdgePort): "the edge of " + name + "'s other host",
+	} {
 		if _, got := s.here.dial(address); got != want {
 			t.Errorf("on the host %s answers at %s, want %s", got, address, want)
 		}

@@ -21,6 +21,9 @@ const nodeOnly = nodeIP + "/32"
 
 var insideCIDRs = []string{podCIDR, serviceCIDR, nodeOnly, metadataIP + "/32"}
 
+// edgesOfHosts is where an edge finds those of an instance's hosts, as a value of the chart.
+var edgesOfHosts = map[string]any{"cidr": nodeOnly, "port": firstEdgePort, "endPort": lastEdgePort}
+
 // chartValues are the chart's values for an embedded cluster in this state.
 func chartValues(set images.Set, state State, poolSize int) map[string]any {
 	return map[string]any{
@@ -39,9 +42,11 @@ func chartValues(set images.Set, state State, poolSize int) map[string]any {
 		"router": map[string]any{
 			"service": map[string]any{"clusterIP": edgeServiceIP},
 			// Where the edges of hosts are once some join: then nothing changes here.
-			"peerCIDRs": []any{map[string]any{"cidr": nodeOnly, "port": firstEdgePort, "endPort": lastEdgePort}},
+			"peerCIDRs": []any{edgesOfHosts},
 		},
 		"hostCluster": map[string]any{
+			// Where those find this one: it is the same in the namespaces of all of them.
+			"edgeAddress":   onNode(managementEdgePort),
 			"cpuOvercommit": overcommit(state.Fargate),
 			"pool":          map[string]any{"size": poolSize},
 			"network": map[string]any{
@@ -60,7 +65,11 @@ func hostValues(set images.Set, joined map[string]any, name string, edgePort int
 		"domain":   Domain,
 		"edgePort": edgePort,
 		"images":   imageValues(set.Ref),
-		"router":   map[string]any{"service": map[string]any{"clusterIP": edgeServiceIP}},
+		"router": map[string]any{
+			"service": map[string]any{"clusterIP": edgeServiceIP},
+			// Hosts that join later are there already.
+			"peerCIDRs": []any{map[string]any{"cidr": nodeOnly, "port": managementEdgePort}, edgesOfHosts},
+		},
 		"management": map[string]any{
 			"controllerName": name, "egressCIDRs": []any{nodeOnly}, "port": managementAPIPort,
 		},

@@ -1,6 +1,7 @@
 package hosts
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -74,6 +75,22 @@ func describe(ctx context.Context, c client.Client, o Options) error {
 	return nil
 }
 
+// over are the options with what they leave out taken from the HostCluster that is there: what
+// a host must say, and what its own values say too. The rest of it nobody reads here.
+func (o Options) over(there *v1alpha1.HostCluster) Options {
+	if there == nil {
+		return o
+	}
+	network := &o.Host.Network
+	o.Region = cmp.Or(o.Region, there.Spec.Region)
+	o.EdgeAddress = cmp.Or(o.EdgeAddress, there.Spec.EdgeAddress)
+	network.APIServerPort = cmp.Or(network.APIServerPort, there.Spec.Network.APIServerPort)
+	if len(network.APIServerCIDRs) == 0 {
+		network.APIServerCIDRs = there.Spec.Network.APIServerCIDRs
+	}
+	return o
+}
+
 // spec is all that the options say.
 func (o *Options) spec() v1alpha1.HostClusterSpec {
 	spec := o.Host
@@ -91,8 +108,13 @@ func (o *Options) said() map[string]any {
 	add(pool, "size", spec.Pool.Size, o.PoolSize != nil || spec.Pool.Size != 0)
 	add(pool, "maxClusters", spec.Pool.MaxClusters, spec.Pool.MaxClusters != 0)
 	add(pool, "maxStarting", spec.Pool.MaxStarting, spec.Pool.MaxStarting != 0)
-	// Of the network, what is empty is left out by the kind's own tags.
-	said := map[string]any{"region": spec.Region, "pool": pool, "network": spec.Network}
+	network := map[string]any{}
+	add(network, "apiServerCIDRs", spec.Network.APIServerCIDRs, len(spec.Network.APIServerCIDRs) > 0)
+	add(network, "apiServerPort", spec.Network.APIServerPort, spec.Network.APIServerPort != 0)
+	add(network, "egressCIDRs", spec.Network.EgressCIDRs, len(spec.Network.EgressCIDRs) > 0)
+	add(network, "deniedCIDRs", spec.Network.DeniedCIDRs, len(spec.Network.DeniedCIDRs) > 0)
+	said := map[string]any{"pool": pool, "network": network}
+	add(said, "region", spec.Region, spec.Region != "")
 	add(said, "zones", spec.Zones, len(spec.Zones) > 0)
 	add(said, "edgeAddress", spec.EdgeAddress, spec.EdgeAddress != "")
 	add(said, "cordoned", true, spec.Cordoned)

@@ -22,7 +22,8 @@ import (
 // edgeCASecret is the Secret of the authority that all edges of an installation share.
 const edgeCASecret = "berth-edge-ca"
 
-// Options describe a host that joins.
+// Options describe a host that joins. Of one that has joined before, what is left out of its
+// HostCluster's spec stays as it is.
 type Options struct {
 	// Name of the host: its HostCluster's, and its controller's --controller-name.
 	Name string
@@ -43,6 +44,14 @@ type Options struct {
 	TLSServerName string
 	// CABundle verifies it; empty means what verifies it for us.
 	CABundle []byte
+	// Peers are where edges of other clusters are, besides those whose edge address is one.
+	Peers []Peer
+}
+
+// Peer is where edges of other clusters are that the host's own edge sends requests to.
+type Peer struct {
+	CIDR string `json:"cidr"`
+	Port int    `json:"port"`
 }
 
 // Join makes a host known to the management cluster and returns what is needed to install
@@ -56,10 +65,14 @@ func Join(ctx context.Context, management *rest.Config, o Options) (Joined, erro
 	if err != nil {
 		return Joined{}, err
 	}
-	if _, err := find(ctx, c, o.Name); err != nil {
+	there, err := find(ctx, c, o.Name)
+	if err != nil {
 		return Joined{}, err
 	}
-	joined := Joined{options: o}
+	joined := Joined{options: o.over(there)}
+	if err := joined.options.complete(); err != nil {
+		return Joined{}, err
+	}
 	if err := joined.readPlatform(ctx, c); err != nil {
 		return Joined{}, err
 	}
@@ -94,6 +107,15 @@ func (j *Joined) readPlatform(ctx context.Context, c client.Client) error {
 			return notInstalled(err, "deployment "+name)
 		}
 		j.platform = append(j.platform, running.Spec.Template.Spec.Containers...)
+	}
+	var all v1alpha1.HostClusterList
+	if err := c.List(ctx, &all); err != nil {
+		return fmt.Errorf("listing host clusters: %w", err)
+	}
+	for i := range all.Items {
+		if all.Items[i].Name != j.options.Name {
+			j.others = append(j.others, all.Items[i])
+		}
 	}
 	return nil
 }

@@ -245,6 +245,8 @@ func TestOptionsThatCannotBeAreNamed(t *testing.T) {
 		"no server":                      {func(o *hosts.Options) { o.Server = "" }, "--server"},
 		"no API server of its own":       {func(o *hosts.Options) { o.Host.Network.APIServerCIDRs = nil }, "--api-server-cidr"},
 		"an API server that is no block": {func(o *hosts.Options) { o.Host.Network.APIServerCIDRs = []string{"10.0.0.1"} }, "--api-server-cidr"},
+		"edges that are no block":        {func(o *hosts.Options) { o.Peers = []hosts.Peer{{CIDR: "edge.example.com", Port: 443}} }, "--peer-cidr"},
+		"edges without a port":           {func(o *hosts.Options) { o.Peers = []hosts.Peer{{CIDR: "10.0.0.0/8"}} }, "--peer-cidr"},
 		"a way out that is no block":     {func(o *hosts.Options) { o.Host.Network.EgressCIDRs = []string{"all"} }, "--egress-cidr"},
 	} {
 		t.Run(name, func(t *testing.T) {

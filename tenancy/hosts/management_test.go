@@ -51,6 +51,10 @@ func management(t *testing.T) *kubetest.Env {
 	t.Cleanup(func() {
 		stop()
 		filling.Wait()
+		// A host says to the next one where its edge is.
+		if err := env.Client.DeleteAllOf(context.WithoutCancel(t.Context()), &v1alpha1.HostCluster{}); err != nil {
+			t.Error(err)
+		}
 	})
 	return env
 }

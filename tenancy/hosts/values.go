@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/berth-dev/berth/api/v1alpha1"
 )
 
 // KubeconfigSecret is the Secret on a host with the kubeconfigs of its controller and its
@@ -21,8 +23,10 @@ type Joined struct {
 	EdgeCACertificate, EdgeCAKey []byte
 
 	options Options
-	// platform are the containers that run on the management cluster.
+	// platform are the containers that run on the management cluster, others the host
+	// clusters besides this one.
 	platform []corev1.Container
+	others   []v1alpha1.HostCluster
 }
 
 // Values are the chart's values for the host: the same domain and images as on the management
@@ -55,6 +59,9 @@ func (j Joined) Values() map[string]any {
 	}
 	if images := j.images(); len(images) > 0 {
 		values["images"] = images
+	}
+	if peers := j.peers(); len(peers) > 0 {
+		values["router"] = map[string]any{"peerCIDRs": peers}
 	}
 	return values
 }
