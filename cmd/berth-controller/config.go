@@ -69,7 +69,7 @@ func parse(args []string, output io.Writer) (config, error) {
 		problems = append(problems, err)
 	}
 	text(&c.metricsAddress, "metrics-address", ":9090", "address that serves metrics, 0 for none")
-	text(&c.healthAddress, "health-address", ":8081", "address that serves /healthz and /readyz")
+	text(&c.healthAddress, "health-address", ":8081", "address that serves /healthz")
 
 	port, err := strconv.Atoi(fromEnvironment("edge-port", "443"))
 	if err != nil {

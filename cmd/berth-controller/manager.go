@@ -60,10 +60,7 @@ func newManager(config config, rest *rest.Config) (manager.Manager, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the manager: %w", err)
 	}
-	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
-		return nil, err
-	}
-	return mgr, mgr.AddReadyzCheck("ping", healthz.Ping)
+	return mgr, mgr.AddHealthzCheck("ping", healthz.Ping)
 }
 
 // addHost gives the cluster where virtual clusters run: the manager's own or, where that is

@@ -88,6 +88,9 @@ func (i *Instance) components(partsDir string) []component {
 				"--service-account-private-key-file="+pki("service-accounts.key"), "--root-ca-file="+pki("ca.crt"),
 				"--cluster-signing-cert-file="+pki("ca.crt"), "--cluster-signing-key-file="+pki("ca.key"),
 				"--flex-volume-plugin-dir="+i.path("data", "kubelet", "volume-plugins"),
+				// A single node that is not heard, since the API server was away, say, still
+				// serves: marked as lost it would only take its pods out of every service.
+				"--node-monitor-grace-period=1h",
 				"--concurrent-deployment-syncs=10", "--concurrent-replicaset-syncs=10",
 				"--kube-api-qps=100", "--kube-api-burst=200"),
 			after: []string{"kube-apiserver"},

@@ -101,6 +101,10 @@ livenessProbe:
   periodSeconds: 10
   timeoutSeconds: 5
   failureThreshold: 6
+{{- end -}}
+
+{{- define "berth.servingProbes" -}}
+{{ include "berth.livenessProbes" . }}
 readinessProbe:
   httpGet: {path: /readyz, port: {{ . }}}
   periodSeconds: 2
@@ -114,6 +118,9 @@ readinessProbe:
 {{- if $management.controllerName -}}
 {{- if .Values.hostCluster.create -}}
 {{- fail "hostCluster.create: must be false where management.controllerName is set: a host is described by a HostCluster of the management cluster, which `berth hostclusters:join` makes" -}}
+{{- end -}}
+{{- if .Values.hostCluster.edgeAddress -}}
+{{- fail "hostCluster.edgeAddress: leave it empty where management.controllerName is set: `berth hostclusters:join --edge-address` tells the management cluster where a host's edge is" -}}
 {{- end -}}
 {{- if not .Values.edgeCA.certificate -}}
 {{- fail "edgeCA: give certificate and key of the management cluster's edge where management.controllerName is set: edges know each other by them" -}}
