@@ -44,7 +44,7 @@ config:
 // this machine.
 func TestFleet(t *testing.T) {
 	berth.tenant(t, "fleet", "small")
-	berth.apply(t, "fleet", fleetApp)
+	berth.apply(t, "fleet", strings.Replace(fleetApp, "worker:\n    image: "+testImage("1"), "worker:\n    image: "+pushWithTar(t), 1))
 	answers(t, "fleet.fleet", "/version", 200, "1")
 	in := []string{"-t", "fleet", "-a", "fleet"}
 	run := func(args ...string) string { t.Helper(); return berth.berth(t, append(args, in...)...) }
@@ -66,6 +66,7 @@ func TestFleet(t *testing.T) {
 		t.Errorf("the app is found by another's label: %s", found)
 	}
 
+	t.Run("copies", func(t *testing.T) { copies(t, in...) })
 	worker, web := processOf(t, "worker", in...), processOf(t, "web", in...)
 	run("ps:restart", "worker")
 	eventually(t, time.Minute, "another process of the worker", func() (bool, string) {
@@ -113,11 +114,16 @@ func TestDiagnose(t *testing.T) {
 		want []string
 	}{
 		{"a process that ends", func() { _, _ = berth.http.Get(berth.url("hello.sick", "/exit?code=9")) }, []string{"9", "ending as asked"}},
-		{"a process that eats", func() { _, _ = berth.http.Get(berth.url("hello.sick", "/eat?mib=1500")) }, []string{"memory", "1 GiB"}},
-		{"a release that is not healthy", func() { berth.try(t, append([]string{"deploy", "web=" + testImage("unhealthy")}, in...)...) }, []string{"/healthz", "500"}},
+		{"a process that eats", func() {
+			answers(t, "hello.sick", "/version", 200, "1") // started again after it ended
+			_, _ = berth.http.Get(berth.url("hello.sick", "/eat?mib=1500"))
+		}, []string{"memory", "1 GiB"}},
+		{"a release that is not healthy", func() { berth.try(t, append([]string{"deploy", "web=" + testImage("unhealthy")}, in...)...) }, []string{
+			"/healthz", "500", "What v2 changed of v1, the last good release:", "\n  ~ components.web.image: ",
+		}},
 		{"a variable that is missing", func() {
 			berth.tryApply(t, "sick", strings.Replace(helloApp, "[/testapp, serve]", `[/testapp, exit, "1"]`, 1)+"deployTimeoutSeconds: 30\n")
-		}, []string{"SHOP_KEY", "config:set"}},
+		}, []string{"SHOP_KEY", "config:set", "What v3 changed of v1, the last good release:", `~ components.web.command: ["/testapp" "serve"] → ["/testapp" "exit" "1"]`}},
 	} {
 		t.Run(ill.what, func(t *testing.T) {
 			ill.harm()

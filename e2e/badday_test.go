@@ -58,14 +58,14 @@ func registryAway(t *testing.T) (back func()) {
 		}
 	}
 	t.Cleanup(back)
-	registry := part{"registry", func() []int { return nodeProcesses(t, "registry") }, true}
+	registry := part{name: "registry", find: func() []int { return nodeProcesses(t, "registry") }}
 	registry.kill(t)
 	return back
 }
 
 // TestRegistryAway: a deploy says that the registry does not answer, and one that got past
 // the check, since it names a digest, fails with the image in its reason. What runs goes on.
-// When the registry is back, the first deploy works, and nobody had to help.
+// When the registry is back, the first deploy works; the release that failed stays so.
 func TestRegistryAway(t *testing.T) {
 	berth.tenant(t, "noimages", "small")
 	berth.apply(t, "noimages", "deployTimeoutSeconds: 60\n"+helloApp)
@@ -107,10 +107,13 @@ func TestRegistryAway(t *testing.T) {
 		return code == 0, out + errOut
 	})
 	answers(t, "hello.noimages", "/version", 200, "unseen")
+	if phases := releasePhases(t, "noimages"); phases["hello-v2"] != berthv1.ReleaseFailed {
+		t.Errorf("the release that failed was taken up again: %v", phases)
+	}
 }
 
-// TestDiskFull: a process that fills the disk is ended with a reason and started anew; its
-// neighbours do not notice.
+// TestDiskFull: a process that fills the disk is ended with a reason, which its tenant is told in
+// plain words, and started anew; its neighbours do not notice.
 func TestDiskFull(t *testing.T) {
 	// The limit of a process is 2 GiB.
 	const tooMuch = 2300
@@ -146,27 +149,12 @@ func TestDiskFull(t *testing.T) {
 		return evicted && serving, fmt.Sprintf("evicted: %t, another serves: %t", evicted, serving)
 	})
 	answers(t, "hello.greedy", "/version", 200, "filler")
+	eventually(t, 2*time.Minute, "apps:diagnose says that the disk was full", func() (bool, string) {
+		said, errOut, code := berth.try(t, "apps:diagnose", "-t", "greedy", "-a", "hello")
+		if found := jargon.FindAllString(said, -1); found != nil {
+			t.Errorf("apps:diagnose says %q:\n%s", found, said)
+		}
+		return code != 0 && strings.Contains(said, "it wrote more to its own disk than the 2 GiB that it may"), fmt.Sprintf("exit code %d: %s%s", code, said, errOut)
+	})
 	everythingReady(t)
-}
-
-// TestDeletedWhileMade: a tenant that is deleted at any moment of its creation leaves nothing
-// but its name, and the pool is whole again.
-func TestDeletedWhileMade(t *testing.T) {
-	var made []string
-	for n, after := range []time.Duration{0, 200, 500, 1000, 2000, 5000, 10000, 20000} {
-		after *= time.Millisecond
-		t.Run(fmt.Sprintf("after %s", after), func(t *testing.T) {
-			name := fmt.Sprintf("brief-%d", n)
-			made = append(made, name)
-			berth.berth(t, "tenants:create", name, "--plan", "small", "--no-wait")
-			time.Sleep(after) // the moment is what is tried
-			start := time.Now()
-			berth.berth(t, "tenants:delete", name, "--confirm", name)
-			eventually(t, 5*time.Minute, "the tenant gone", func() (bool, string) { return isGone(t, "", name, &berthv1.Tenant{}) })
-			t.Logf("gone %s later", time.Since(start).Round(10*time.Millisecond))
-			nothingOrphaned(t)
-		})
-	}
-	poolWhole(t)
-	reservedOnly(t, "brief-", made)
 }

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math/big"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,13 +32,16 @@ const (
 	// thirds. After it was away they are valid for longLife.
 	certLife = 90 * time.Second
 	longLife = 90 * 24 * time.Hour
-	// manyHosts is how many hosts with a certificate each are asked for at once.
+	// clockBehind is how long after its end a certificate may be met.
+	clockBehind = 2 * time.Second
+	// manyHosts is how many hosts a tenant may have, and has in the end.
 	manyHosts = 500
 )
 
-// TestCertificates gets certificates from Let's Encrypt's own test server: issued, renewed
-// without a failed request, kept while the authority is away, replaced by the edge's own when they
-// have expired, and issued again by themselves when it is back. Then 500 hosts at once.
+// TestCertificates gets certificates from Let's Encrypt's own test server: issued, refused,
+// renewed, kept while the authority is away, replaced by the edge's own when they have expired,
+// and issued again by themselves when it is back, all without a failed request. Then 500 hosts
+// at once.
 func TestCertificates(t *testing.T) {
 	a := startAuthority(t)
 	berth.tenant(t, "certs", "small")
@@ -49,45 +53,117 @@ func TestCertificates(t *testing.T) {
 	first := a.issued(t, host, 2*time.Minute, "")
 	t.Logf("issued by %s, valid for %s", first.Issuer, first.NotAfter.Sub(first.NotBefore))
 	load := startReading(t, ownURL(host, "/version"), 50)
-	second := a.issued(t, host, 2*certLife, first.SerialNumber.String())
+	a.issued(t, host, 2*certLife, first.SerialNumber.String())
 	load.end(t)
 	if left := time.Until(first.NotAfter); left < 0 {
 		t.Errorf("renewed %s after the old one had expired", -left)
 	} else {
 		t.Logf("renewed %s before its end", left.Round(time.Second))
 	}
-
-	a.stop(t)
-	t.Run("the authority is away", func(t *testing.T) {
-		eventually(t, 2*certLife, "the edge's own certificate serves after the last has expired", func() (bool, string) {
-			served, err := presented(host)
-			if err != nil {
-				return false, err.Error()
-			}
-			if served.Issuer.String() == second.Issuer.String() && time.Now().After(served.NotAfter.Add(2*time.Second)) {
-				t.Fatalf("an expired certificate is served at %s", time.Now())
-			}
-			return strings.Contains(served.Issuer.String(), "Berth edge"), served.Issuer.String()
-		})
-		ownAnswers(t, host, "/version", 200, "1")
-		redirects(t, fmt.Sprintf("http://%s:%d/version", host, berth.up.HTTPPort), ownURL(host, "/version"))
-		info := berth.berth(t, "domains:info", host, "-t", "certs")
-		t.Logf("domains:info says:\n%s", info)
-		if !strings.Contains(info, "authority") {
-			t.Errorf("domains:info does not say what is wrong:\n%s", info)
-		}
-	})
+	t.Run("the authority refuses", authorityRefuses)
+	t.Run("the authority is away", func(t *testing.T) { authorityAway(t, a, host) })
 	a.start(t, longLife)
+	load = startReading(t, ownURL(host, "/version"), 20)
 	start := time.Now()
-	a.issued(t, host, 6*time.Minute, second.SerialNumber.String())
+	a.issued(t, host, 6*time.Minute, "")
 	t.Logf("issued again %s after the authority was back", time.Since(start).Round(time.Second))
+	load.end(t)
 	t.Run("500 hosts", func(t *testing.T) { manyCertificates(t, a) })
 }
 
-// manyCertificates asks for many hosts at once and waits until each has its own.
+// authorityRefuses asks for a host that the authority cannot look at: its visitors get the
+// edge's own certificate, and its owner is told what the authority said.
+func authorityRefuses(t *testing.T) {
+	host := "lost." + certDomain
+	berth.setRecords(t, map[string]string{host: "A " + berth.nodeAddress(t)}) // where nothing answers HTTP
+	berth.prove(t, "certs", berth.addDomain(t, "certs", host, "-a", "hello"))
+	uncertified(t, host, 3*time.Minute, berthv1.ReasonAuthorityRefused)
+	ownAnswers(t, host, "/version", 200, "1")
+}
+
+// authorityAway stops the authority until the certificate of a host has expired. Its visitors do
+// not notice, and neither do those of a host that never had one.
+func authorityAway(t *testing.T, a *authority, host string) {
+	t.Helper()
+	a.stop(t)
+	last, err := presented(host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	load, expires := readLate(t, ownURL(host, "/version"), 20), last.NotAfter
+	if time.Now().After(expires) {
+		t.Fatalf("the certificate ended at %s, before the authority was away", expires)
+	}
+	without := "new." + certDomain
+	berth.prove(t, "certs", berth.addDomain(t, "certs", without, "-a", "hello"))
+	uncertified(t, without, 2*time.Minute, berthv1.ReasonAuthorityAway)
+	eventually(t, 2*certLife, "the edge's own certificate serves after the last has expired", func() (bool, string) {
+		served, err := presented(host)
+		if err != nil {
+			return false, err.Error()
+		}
+		own := strings.Contains(served.Issuer.String(), "Berth edge")
+		switch {
+		case !own && time.Now().After(served.NotAfter.Add(clockBehind)):
+			t.Fatalf("an expired certificate is served at %s", time.Now())
+		case !own:
+			expires = served.NotAfter
+		case time.Now().Before(expires):
+			t.Errorf("the edge's own certificate serves at %s, and the last one holds until %s", time.Now(), expires)
+		}
+		return own, served.Issuer.String()
+	})
+	uncertified(t, host, time.Minute, berthv1.ReasonExpired)
+	ownAnswers(t, host, "/version", 200, "1")
+	noneWithoutTLS(t, "certs", map[string]int{host: http.StatusPermanentRedirect, without: http.StatusPermanentRedirect})
+	t.Log("while the certificate expired:")
+	load.end(t)
+}
+
+// uncertified waits until a domain says for the reason given that it has no certificate, and
+// that its owner is told so.
+func uncertified(t *testing.T, host string, within time.Duration, reason string) {
+	t.Helper()
+	message := ""
+	eventually(t, within, host+" has no certificate: "+reason, func() (bool, string) {
+		d := berth.domainInfo(t, "certs", host)
+		for _, c := range d.Conditions {
+			if c.Type == berthv1.ConditionCertified {
+				message = c.Message
+				return c.Status == "False" && c.Reason == reason, fmt.Sprintf("%s, %s: %s", c.Status, c.Reason, c.Message)
+			}
+		}
+		return false, "no such condition"
+	})
+	info := berth.berth(t, "domains:info", host, "-t", "certs")
+	t.Logf("domains:info says:\n%s", info)
+	if first, _, _ := strings.Cut(message, ". "); message == "" || !strings.Contains(info, first) {
+		t.Errorf("domains:info does not say %q:\n%s", first, info)
+	}
+}
+
+// readLate is startReading for visitors whose clock is behind: a certificate may end between
+// the moment when the edge gives it and the moment when they look at it.
+func readLate(t *testing.T, address string, perSecond int) *load {
+	t.Helper()
+	l := newLoad(t, http.MethodGet, address, perSecond, nil)
+	transport, ok := l.fresh.client.Transport.(*http.Transport)
+	if !ok {
+		t.Fatalf("the client for fresh connections has a %T", l.fresh.client.Transport)
+	}
+	transport.TLSClientConfig.Time = func() time.Time { return time.Now().Add(-clockBehind) }
+	l.begin(t)
+	return l
+}
+
+// manyCertificates asks for the rest of the hosts at once and waits until each has its own.
 func manyCertificates(t *testing.T, a *authority) {
 	t.Helper()
-	names := make([]string, manyHosts)
+	var there berthv1.DomainList
+	if err := berth.host.List(t.Context(), &there, client.InNamespace(berthv1.ManagementNamespace("certs"))); err != nil {
+		t.Fatal(err)
+	}
+	names := make([]string, manyHosts-len(there.Items))
 	for i := range names {
 		names[i] = fmt.Sprintf("h%d.%s", i, certDomain)
 	}

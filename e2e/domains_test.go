@@ -27,8 +27,9 @@ import (
 const ownDomain = "e2e-shop.localhost"
 
 // TestDomains serves an app on hosts of the tenant's own: proven by DNS, with letters of any
-// script, by a wildcard, as a redirect, with an uploaded certificate. What is not proven is not
-// served; another tenant gets neither the host nor one that overlaps, whatever token it has.
+// script, by a wildcard, as a redirect, with an uploaded certificate, and by a file at the host.
+// What is not proven is not served, and nothing without TLS; another tenant gets neither the host
+// nor one that overlaps, whatever token it has.
 func TestDomains(t *testing.T) {
 	berth.berth(t, "tenants:create", "owner", "--plan", "small")
 	berth.tenant(t, "thief", "small")
@@ -38,9 +39,7 @@ func TestDomains(t *testing.T) {
 
 	t.Run("not before it is proven", func(t *testing.T) {
 		added := berth.addDomain(t, "owner", www, "-a", "hello")
-		if out, said, code := berth.try(t, "domains:check", www, "-t", "owner"); code == 0 {
-			t.Errorf("an unproven host is said to be ours: %s%s", out, said)
-		}
+		unproven(t, "owner", www)
 		if served, what := berth.answer(ownURL(www, "/version")); served || !strings.Contains(what, "tls") {
 			t.Errorf("an unproven host is answered: %s", what)
 		}
@@ -68,6 +67,12 @@ func TestDomains(t *testing.T) {
 	})
 	t.Run("no request without TLS", func(t *testing.T) {
 		redirects(t, fmt.Sprintf("http://%s:%d/version", www, berth.up.HTTPPort), ownURL(www, "/version"))
+		berth.addDomain(t, "owner", "unproven."+ownDomain, "-a", "hello")
+		noneWithoutTLS(t, "owner", map[string]int{
+			www: http.StatusPermanentRedirect, "a.any." + ownDomain: http.StatusPermanentRedirect, ownDomain: http.StatusPermanentRedirect,
+			"hello.owner." + berth.up.Domain: http.StatusPermanentRedirect,
+			"unproven." + ownDomain:          http.StatusNotFound, "b.a.any." + ownDomain: http.StatusNotFound,
+		})
 	})
 	t.Run("another tenant gets nothing of it", stealDomains)
 	t.Run("settings of the app hold for its own hosts", func(t *testing.T) {
@@ -81,6 +86,7 @@ func TestDomains(t *testing.T) {
 		ownAnswers(t, www, "/version", 200, "1")
 	})
 	t.Run("an uploaded certificate", uploadedCertificate)
+	t.Run("proven by a file", provenByFile)
 	t.Run("removed and added again the old proof is void", func(t *testing.T) {
 		berth.berth(t, "domains:remove", www, "-t", "owner")
 		eventually(t, 15*time.Second, www+" is not served", func() (bool, string) {
@@ -88,9 +94,7 @@ func TestDomains(t *testing.T) {
 			return !served, what
 		})
 		berth.addDomain(t, "owner", www, "-a", "hello") // the old record is still there
-		if out, _, code := berth.try(t, "domains:check", www, "-t", "owner"); code == 0 {
-			t.Errorf("the token of a domain that is gone proves another: %s", out)
-		}
+		unproven(t, "owner", www)
 	})
 	berth.berth(t, "tenants:delete", "owner", "--confirm", "owner")
 	var claims berthv1.DomainClaimList
@@ -135,9 +139,7 @@ func stealDomains(t *testing.T) {
 	free := "free-" + ownDomain
 	berth.addDomain(t, "thief", free, "-a", "hello")
 	berth.setTXT(t, "_berth."+free, "berth-domain="+owners.Status.Token)
-	if out, _, code := berth.try(t, "domains:check", free, "-t", "thief"); code == 0 {
-		t.Errorf("another tenant's token proves a host: %s", out)
-	}
+	unproven(t, "thief", free)
 	ownAnswers(t, www, "/version", 200, "1")
 }
 

@@ -1,8 +1,10 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +19,7 @@ import (
 const (
 	fargateScheduler = "fargate-scheduler"
 	startDelay       = 5 * time.Second
+	patchAfter       = time.Minute
 )
 
 // fargateUnsupported is what a tenant makes by hand that Fargate does not run: a pod with a
@@ -70,7 +73,7 @@ type resident struct {
 
 // TestFargate: Berth on a cluster whose pods of tenants behave as on Fargate. The app comes up
 // and answers; what Fargate does not run says so to its tenant; network policies do nothing
-// there and security groups do.
+// there and security groups do; it answers from another pod when a patch has ended one.
 func TestFargate(t *testing.T) {
 	up := instanceUp(t, secondName, "--fargate", "--fargate-start-delay", startDelay.String(), "--pool", "0")
 	t.Cleanup(func() { berth.berth(t, "down", "--name", secondName, "--delete") })
@@ -86,6 +89,7 @@ func TestFargate(t *testing.T) {
 		}
 	})
 	t.Run("security groups do", func(t *testing.T) { s.grouped(t, a, b, filepath.Dir(up.CLIConfig)) })
+	t.Run("patches evict what is old enough", func(t *testing.T) { patched(t, a) })
 }
 
 func (s *stand) resident(t *testing.T, name string) resident {
@@ -221,4 +225,64 @@ func (s *stand) grouped(t *testing.T, a, b resident, instanceDir string) {
 	for _, r := range []resident{a, b} {
 		eventually(t, time.Minute, "the edge gets into "+r.name, func() (bool, string) { return s.answer(s.url("hello."+r.name, "/")) })
 	}
+}
+
+// patched starts the instance anew with patches. A pod of the pool is evicted at the age for
+// that, and the app answers from the next. A control plane, which is not in the pool, stays.
+func patched(t *testing.T, r resident) {
+	t.Helper()
+	s := berth.another(t, instanceUp(t, secondName, "--fargate", "--fargate-start-delay", startDelay.String(),
+		"--fargate-patch-after", patchAfter.String(), "--pool", "0"))
+	address := s.url("hello."+r.name, "/")
+	controlPlane := s.controlPlane(t, r).UID
+	var evicted corev1.Pod
+	eventually(t, 10*time.Minute, "a pod of the app evicted", func() (bool, string) {
+		seen := "its pods:"
+		for _, pod := range s.hostPods(t, r) {
+			if pod.Annotations[objectNamespace] != "hello" {
+				continue
+			}
+			at, why := endedBy(&pod)
+			if why == "EvictionByEvictionAPI" {
+				evicted = pod
+				t.Logf("%s is evicted at an age of %s", pod.Name, at.Sub(pod.CreationTimestamp.Time))
+				if age := at.Sub(pod.CreationTimestamp.Time); age < patchAfter {
+					t.Errorf("%s is evicted at an age of %s, want %s at least", pod.Name, age, patchAfter)
+				}
+				return true, ""
+			}
+			seen += fmt.Sprintf(" %s, %s old, ready: %t, ended by %q;", pod.Name, time.Since(pod.CreationTimestamp.Time).Round(time.Second), ready(&pod), why)
+		}
+		return false, seen
+	})
+	eventually(t, 5*time.Minute, "the app answers from the next pod", func() (bool, string) {
+		served, body := s.answer(address)
+		next := slices.ContainsFunc(s.hostPods(t, r), func(p corev1.Pod) bool {
+			return p.Annotations[objectNamespace] == "hello" && p.UID != evicted.UID && ready(&p)
+		})
+		return served && next, fmt.Sprintf("another pod is ready: %t; %s", next, body)
+	})
+	now := s.controlPlane(t, r)
+	if _, why := endedBy(now); now.UID != controlPlane || why != "" {
+		t.Errorf("the control plane's pod was %s and is %s, ended by %q", controlPlane, now.UID, why)
+	}
+}
+
+// endedBy is who ends a pod that did nothing wrong, and when that began.
+func endedBy(pod *corev1.Pod) (at time.Time, why string) {
+	for _, condition := range pod.Status.Conditions {
+		if condition.Type == corev1.DisruptionTarget && condition.Status == corev1.ConditionTrue {
+			return condition.LastTransitionTime.Time, condition.Reason
+		}
+	}
+	return time.Time{}, ""
+}
+
+func (s *stand) controlPlane(t *testing.T, r resident) *corev1.Pod {
+	t.Helper()
+	pod := &corev1.Pod{}
+	if err := s.host.Get(t.Context(), client.ObjectKey{Namespace: berthv1.HostNamespace(r.cluster), Name: r.cluster + "-0"}, pod); err != nil {
+		t.Fatal(err)
+	}
+	return pod
 }

@@ -165,38 +165,52 @@ func itemsOf(t *testing.T, list client.ObjectList) []client.Object {
 	return objects
 }
 
-// nothingLost wants the releases of every app to be without a gap, the highest of them live.
+// nothingLost waits until the releases of every app are without a gap, the highest of them
+// live and no other.
 func nothingLost(t *testing.T) {
+	t.Helper()
+	eventually(t, time.Minute, "every release there, the highest live", func() (bool, string) {
+		lost, err := lostReleases(t)
+		if err != nil {
+			return false, err.Error()
+		}
+		return len(lost) == 0, strings.Join(lost, "; ")
+	})
+}
+
+func lostReleases(t *testing.T) ([]string, error) {
 	t.Helper()
 	var releases berthv1.ReleaseList
 	var apps berthv1.AppList
 	if err := errors.Join(berth.host.List(t.Context(), &releases), berth.host.List(t.Context(), &apps)); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	versions := map[string][]int64{}
+	phases := map[string]map[int64]berthv1.ReleasePhase{}
 	for _, r := range releases.Items {
 		app := r.Namespace + "/" + r.Spec.App
-		versions[app] = append(versions[app], r.Spec.Version)
-	}
-	for app, found := range versions {
-		slices.Sort(found)
-		for i, version := range found {
-			if version != int64(i+1) {
-				t.Errorf("the releases of %s are %v", app, found)
-				break
-			}
+		if phases[app] == nil {
+			phases[app] = map[int64]berthv1.ReleasePhase{}
 		}
+		phases[app][r.Spec.Version] = r.Status.Phase
 	}
+	var lost []string
 	for _, app := range apps.Items {
-		if app.Status.LatestRelease != int64(len(versions[app.Namespace+"/"+app.Name])) {
-			t.Errorf("app %s/%s speaks of v%d and has releases %v", app.Namespace, app.Name, app.Status.LatestRelease, versions[app.Namespace+"/"+app.Name])
+		found, latest := phases[app.Namespace+"/"+app.Name], app.Status.LatestRelease
+		sound := int64(len(found)) == latest
+		for version := int64(1); version <= latest; version++ {
+			phase, there := found[version]
+			sound = sound && there && (phase == berthv1.ReleaseLive) == (version == latest)
+		}
+		if !sound {
+			lost = append(lost, fmt.Sprintf("app %s/%s speaks of v%d and has releases %v", app.Namespace, app.Name, latest, found))
 		}
 	}
+	return lost, nil
 }
 
 // nothingOrphaned waits until everything on the host has an owner that is there: namespaces
-// and volumes of tenants and clusters, routes, Helm's records, claims on domains and
-// certificates.
+// and volumes of tenants and clusters, routes, releases, Helm's records, claims on domains,
+// certificates and their Secrets.
 func nothingOrphaned(t *testing.T) {
 	t.Helper()
 	eventually(t, 5*time.Minute, "an owner for everything", func() (bool, string) {
@@ -212,17 +226,17 @@ func nothingOrphaned(t *testing.T) {
 func orphansOnHost(t *testing.T) ([]string, error) {
 	t.Helper()
 	var (
-		namespaces   corev1.NamespaceList
-		volumes      corev1.PersistentVolumeList
-		tenants      berthv1.TenantList
-		clusters     berthv1.VirtualClusterList
-		apps         berthv1.AppList
-		routes       berthv1.RouteList
-		domains      berthv1.DomainList
-		claims       berthv1.DomainClaimList
-		certificates berthv1.CertificateList
+		namespaces corev1.NamespaceList
+		volumes    corev1.PersistentVolumeList
+		tenants    berthv1.TenantList
+		clusters   berthv1.VirtualClusterList
+		apps       berthv1.AppList
+		routes     berthv1.RouteList
+		releases   berthv1.ReleaseList
+		domains    berthv1.DomainList
+		claims     berthv1.DomainClaimList
 	)
-	for _, list := range []client.ObjectList{&namespaces, &volumes, &tenants, &clusters, &apps, &routes, &domains, &claims, &certificates} {
+	for _, list := range []client.ObjectList{&namespaces, &volumes, &tenants, &clusters, &apps, &routes, &releases, &domains, &claims} {
 		if err := berth.host.List(t.Context(), list); err != nil {
 			return nil, err
 		}
@@ -254,39 +268,61 @@ func orphansOnHost(t *testing.T) ([]string, error) {
 		claim := cluster.Spec.ClaimRef
 		orphan(claim != nil && !uids[string(claim.UID)], "cluster %s, bound to a tenant that is gone", cluster.Name)
 	}
-	known, names := map[string]bool{}, map[string]bool{}
+	known := map[string]bool{}
 	for _, app := range apps.Items {
 		known[app.Namespace+"/"+app.Name] = true
 	}
 	for _, route := range routes.Items {
 		orphan(!known[route.Namespace+"/"+route.Spec.App], "route %s/%s", route.Namespace, route.Name)
 	}
+	for _, release := range releases.Items {
+		orphan(!known[release.Namespace+"/"+release.Spec.App], "release %s/%s", release.Namespace, release.Name)
+	}
 	for _, domain := range domains.Items {
-		uids[string(domain.UID)], names[domain.Spec.Host] = true, true
+		uids[string(domain.UID)] = true
 	}
 	for _, claim := range claims.Items {
 		for _, holder := range claim.Spec.Holders {
 			orphan(!uids[string(holder.DomainUID)], "claim on %s", holder.Host)
 		}
 	}
-	for _, certificate := range certificates.Items {
-		wildcard := spaces[berthv1.ManagementNamespace(certificate.Spec.Tenant)]
-		orphan(!names[certificate.Spec.Host] && !wildcard, "certificate of %s", certificate.Spec.Host)
-	}
-	return orphans, nil
+	without, err := orphanedCertificates(t, tenants.Items, domains.Items)
+	return append(orphans, without...), err
 }
 
-// reservedOnly wants no other names that begin alike to be reserved than these: one of a
-// tenant that was deleted before the controller saw it may be free.
-func reservedOnly(t *testing.T, prefix string, made []string) {
+// orphanedCertificates are those of no host that is served: neither a Domain's nor the
+// wildcard of a tenant or the platform. A Secret beside them without its Certificate is one.
+func orphanedCertificates(t *testing.T, tenants []berthv1.Tenant, domains []berthv1.Domain) ([]string, error) {
 	t.Helper()
-	var all corev1.ConfigMapList
-	if err := berth.host.List(t.Context(), &all, client.InNamespace("berth-system"), client.HasLabels{berthv1.LabelTenant}); err != nil {
-		t.Fatal(err)
+	var certificates berthv1.CertificateList
+	var secrets corev1.SecretList
+	in := client.InNamespace(berthv1.CertificateNamespace)
+	if err := errors.Join(berth.host.List(t.Context(), &secrets, in), berth.host.List(t.Context(), &certificates, in)); err != nil {
+		return nil, err
 	}
-	for _, reservation := range all.Items {
-		if name := reservation.Labels[berthv1.LabelTenant]; strings.HasPrefix(name, prefix) && !slices.Contains(made, name) {
-			t.Errorf("%s is reserved and was never made", name)
+	type owned struct{ tenant, host string }
+	served := map[owned]bool{}
+	for _, host := range []string{"*." + berth.up.Domain, "*.k8s." + berth.up.Domain} {
+		served[owned{"berth", host}] = true // the platform's
+	}
+	for _, tenant := range tenants {
+		served[owned{tenant.Name, "*." + tenant.Name + "." + berth.up.Domain}] = true
+	}
+	for _, domain := range domains {
+		served[owned{strings.TrimPrefix(domain.Namespace, berthv1.ManagementNamespace("")), domain.Spec.Host}] = true
+	}
+	var orphans []string
+	existing := map[string]bool{}
+	for _, certificate := range certificates.Items {
+		existing[certificate.Name] = true
+		if !served[owned{certificate.Spec.Tenant, certificate.Spec.Host}] {
+			orphans = append(orphans, fmt.Sprintf("certificate of %s for tenant %s", certificate.Spec.Host, certificate.Spec.Tenant))
 		}
 	}
+	for _, secret := range secrets.Items {
+		if !existing[secret.Name] {
+			orphans = append(orphans, "Secret of the certificate "+secret.Name)
+		}
+	}
+	return orphans, nil
 }

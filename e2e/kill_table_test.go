@@ -7,86 +7,140 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"text/tabwriter"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	berthv1 "github.com/berth-dev/berth/api/v1alpha1"
 )
 
-var killSeed = flag.Uint64("killseed", 0, "draws the moments of TestKillTable; 0 takes one from the clock")
+var killSeed = flag.Uint64("killseed", 0, "draws the parts and the moments of TestKillTable; 0 takes one from the clock")
 
 // beside is the tenant whose app answers while others are worked on.
-const beside = "beside"
+const beside = "table-beside"
+
+// longestBeside is how long a request to the app beside may take while a part is killed that
+// it does not need; a slow one takes two seconds by itself. It has nothing to wait for, but
+// what starts anew takes the machine's time.
+const longestBeside = 10 * time.Second
+
+// bearing are the parts that the processes of the app beside hang on: one that prints waits
+// while containerd does not take it, and a node whose kubelet is silent for long is taken for
+// dead. Requests must be answered while they are away, but may wait.
+var bearing = []string{"kubelet", "containerd"}
 
 // TestKillTable walks through all that is done with a tenant and kills a part during each
 // operation, in every round another one: nine rounds put each part at each operation, five
-// put each part at one or more. Every operation ends well, the app of another tenant answers
-// throughout unless the edge was killed, and at the end nothing is lost and nothing is left.
+// put each part at three or more, drawn by the seed. Every operation ends well, the app of
+// another tenant answers throughout unless the edge was killed, and at the end nothing is lost
+// and nothing is left.
 func TestKillTable(t *testing.T) {
 	seed := *killSeed
 	if seed == 0 {
 		seed = uint64(time.Now().UnixNano())
 	}
-	t.Logf("again with the same moments: -killseed %d", seed)
-	table := &killTable{draw: rand.New(rand.NewPCG(seed, 0)), typical: map[string]time.Duration{}}
+	t.Logf("again with the same parts and moments: -killseed %d", seed)
 	berth.tenant(t, beside, "small")
 	berth.apply(t, beside, helloApp)
 	answers(t, "hello."+beside, "/", 200, "hello from web 1")
+	before, made := reservations(t), map[string]types.UID{}
+	table := newKillTable(t, seed)
 
-	made := []string{"table"}
 	t.Run("nobody is killed", func(t *testing.T) {
 		for _, operation := range walk("table") {
 			start := time.Now()
 			operation.run(t, func() {})
 			table.typical[operation.name] = time.Since(start)
-			table.add(result{"nobody", operation.name, time.Since(start), 0})
+			t.Logf("%s takes %s", operation.name, time.Since(start).Round(10*time.Millisecond))
+			noteTenant(t, "table", made)
 		}
 	})
 	for round := range *kills {
 		t.Run(fmt.Sprintf("round %d", round+1), func(t *testing.T) {
 			tenant := fmt.Sprintf("table-%d", round+1)
-			made = append(made, tenant)
 			for i, operation := range walk(tenant) {
-				parts := partsToKill(t, tenant)
-				table.killDuring(t, operation, parts[(i+round)%len(parts)])
+				table.killDuring(t, operation, table.victim(t, tenant, i+round))
+				noteTenant(t, tenant, made)
 			}
 		})
 	}
-	t.Logf("seconds from the kill until the operation was done, and until all was ready:\n%s", table)
+	table.report(t)
 	everythingReady(t)
 	poolWhole(t)
 	nothingOrphaned(t)
-	reservedOnly(t, "table", made)
+	refusedAgain(t, "table")
+	reservedFor(t, before, made)
 }
 
-// killTable is what was tried and how long it took.
+// killTable is what was tried and how it went.
 type killTable struct {
-	draw    *rand.Rand
-	typical map[string]time.Duration
-	results []result
+	draw *rand.Rand
+	// order is that in which the parts take their turns.
+	order []int
+	// parts and operations are the table's rows and columns.
+	parts, operations []string
+	// typical is how long an operation takes that nobody disturbs, shortest how soon one was
+	// done before its kill.
+	typical, shortest map[string]time.Duration
+	cells             map[cell]tally
 }
 
-// result is one kill: how long after it the operation was done and everything was ready.
-type result struct {
-	part, operation string
-	done, ready     time.Duration
+// cell is a part that is killed during an operation.
+type cell struct{ part, operation string }
+
+// tally counts the kills of a cell: all of them, and those at which the operation still went
+// on. Ready is the longest time from a kill until the operation was done and everything ready.
+type tally struct {
+	kills, inFlight int
+	ready           time.Duration
 }
 
-func (k *killTable) add(r result) { k.results = append(k.results, r) }
-
-// String is the table, one line for each kill.
-func (k *killTable) String() string {
-	text := &strings.Builder{}
-	w := tabwriter.NewWriter(text, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "part\toperation\tdone\tready")
-	for _, r := range k.results {
-		fmt.Fprintf(w, "%s\t%s\t%.1f\t%.1f\n", r.part, r.operation, r.done.Seconds(), r.ready.Seconds())
+func newKillTable(t *testing.T, seed uint64) *killTable {
+	t.Helper()
+	k := &killTable{draw: rand.New(rand.NewPCG(seed, 0)), typical: map[string]time.Duration{}, shortest: map[string]time.Duration{}, cells: map[cell]tally{}}
+	for _, part := range partsToKill(t, beside) {
+		k.parts = append(k.parts, part.name)
 	}
-	_ = w.Flush() // a builder takes everything
-	return text.String()
+	for _, operation := range walk(beside) {
+		k.operations = append(k.operations, operation.name)
+	}
+	k.order = k.draw.Perm(len(k.parts))
+	return k
+}
+
+// victim is the part whose turn it is.
+func (k *killTable) victim(t *testing.T, tenant string, turn int) part {
+	t.Helper()
+	return partsToKill(t, tenant)[k.order[turn%len(k.order)]]
+}
+
+// of sums up all kills of a part.
+func (k *killTable) of(part string) tally {
+	var sum tally
+	for cell, tally := range k.cells {
+		if cell.part == part {
+			sum.kills, sum.inFlight = sum.kills+tally.kills, sum.inFlight+tally.inFlight
+		}
+	}
+	return sum
+}
+
+// moment draws when to kill a part during an operation. One that was killed too late so far
+// is killed early.
+func (k *killTable) moment(part, operation string) time.Duration {
+	share, of := k.draw.Float64(), k.typical[operation]
+	if sum := k.of(part); sum.kills > 0 && sum.inFlight == 0 {
+		share /= 4
+		if soon, known := k.shortest[operation]; known {
+			of = min(of, soon)
+		}
+	}
+	return time.Duration(share * float64(of))
 }
 
 // killDuring runs an operation and kills a part at some moment of it.
@@ -94,13 +148,28 @@ func (k *killTable) killDuring(t *testing.T, operation operation, victim part) {
 	t.Helper()
 	if victim.serving {
 		load := startLoad(t, berth.url("hello."+beside, "/"), 50)
-		defer load.end(t)
+		defer func() {
+			load.end(t)
+			if !slices.Contains(bearing, victim.name) {
+				neverWaited(t, load)
+			}
+		}()
 	}
-	moment := time.Duration(k.draw.Float64() * float64(k.typical[operation.name]))
+	moment := k.moment(victim.name, operation.name)
+	tally := k.cells[cell{victim.name, operation.name}]
+	tally.kills++
 	var killed []int
 	var at time.Time
 	operation.run(t, func() {
-		time.Sleep(moment) // the moment is what is tried
+		start := time.Now()
+		if operation.goesOn(t, start.Add(moment)) {
+			tally.inFlight++
+		} else {
+			soon, known := k.shortest[operation.name]
+			if took := time.Since(start); !known || took < soon {
+				k.shortest[operation.name] = took
+			}
+		}
 		killed, at = victim.kill(t), time.Now()
 	})
 	done := time.Since(at)
@@ -109,9 +178,58 @@ func (k *killTable) killDuring(t *testing.T, operation operation, victim part) {
 	nothingLost(t)
 	answers(t, "hello."+beside, "/", 200, "hello from web 1")
 	ready := time.Since(at)
-	k.add(result{victim.name, operation.name, done, ready})
-	t.Logf("%s killed %s into %q: done %s later, all ready %s later", victim.name,
-		moment.Round(10*time.Millisecond), operation.name, done.Round(10*time.Millisecond), ready.Round(10*time.Millisecond))
+	t.Logf("%s killed %s into %q, still going on: %t; done %s later, all ready %s later", victim.name, moment.Round(10*time.Millisecond),
+		operation.name, tally.inFlight > k.cells[cell{victim.name, operation.name}].inFlight, done.Round(10*time.Millisecond), ready.Round(10*time.Millisecond))
+	tally.ready = max(tally.ready, ready)
+	k.cells[cell{victim.name, operation.name}] = tally
+}
+
+// neverWaited wants no request of a load that has ended to have taken long.
+func neverWaited(t *testing.T, load *load) {
+	t.Helper()
+	for _, kind := range []*traffic{load.quick, load.fresh, load.slow} {
+		if longest := slices.Max(append(kind.latency, 0)); longest > longestBeside {
+			t.Errorf("%s: a request to the app beside took %s, over %s", kind.kind, longest.Round(time.Millisecond), longestBeside)
+		}
+	}
+}
+
+// report logs the table. It fails the scenario for a part that was killed more than once, but
+// never while its operation still went on: that tries nothing.
+func (k *killTable) report(t *testing.T) {
+	t.Helper()
+	t.Logf("%d of %d cells were tried: kills while the operation went on / all kills, longest time until everything was ready\n%s",
+		len(k.cells), len(k.parts)*len(k.operations), k)
+	for _, part := range k.parts {
+		if sum := k.of(part); sum.kills > 1 && sum.inFlight == 0 {
+			t.Errorf("the %s was killed %d times, always after the operation was done", part, sum.kills)
+		}
+	}
+}
+
+// String is the table, a line for each part.
+func (k *killTable) String() string {
+	text := &strings.Builder{}
+	w := tabwriter.NewWriter(text, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, strings.Join(append([]string{"killed"}, k.operations...), "\t"))
+	nobody := []string{"nobody"}
+	for _, operation := range k.operations {
+		nobody = append(nobody, fmt.Sprintf("%.1fs", k.typical[operation].Seconds()))
+	}
+	fmt.Fprintln(w, strings.Join(nobody, "\t"))
+	for _, part := range k.parts {
+		line := []string{part}
+		for _, operation := range k.operations {
+			said := "-"
+			if tally, tried := k.cells[cell{part, operation}]; tried {
+				said = fmt.Sprintf("%d/%d %.1fs", tally.inFlight, tally.kills, tally.ready.Seconds())
+			}
+			line = append(line, said)
+		}
+		fmt.Fprintln(w, strings.Join(line, "\t"))
+	}
+	_ = w.Flush() // a builder takes everything
+	return text.String()
 }
 
 // operation is something done with the command line, and how one sees that it is done.
@@ -155,6 +273,21 @@ func (o operation) run(t *testing.T, meanwhile func()) {
 	defer func() { stop(); <-typed }()
 	meanwhile()
 	eventually(t, comesBack, o.name, func() (bool, string) { return o.done(t) })
+}
+
+// goesOn waits for a moment and tells whether the operation is not done by then.
+func (o operation) goesOn(t *testing.T, moment time.Time) bool {
+	t.Helper()
+	for {
+		if done, _ := o.done(t); done {
+			return false
+		}
+		left := time.Until(moment)
+		if left <= 0 {
+			return true
+		}
+		time.Sleep(min(left, 50*time.Millisecond)) // the moment is what is tried
+	}
 }
 
 // typeIn runs a command of berth, which is told to end with the context, and gives what it

@@ -4,7 +4,8 @@
 //	testapp serve [PORT]        answer HTTP on PORT, else $PORT: /, /version, /healthz, /slow?ms=N, /ws
 //	                            (says what it hears), /events (a server-sent event every
 //	                            100 ms), /body (how many bytes came), /exit?code=N, /eat?mib=N,
-//	                            /fill?mib=N (takes room on the disk, below /tmp)
+//	                            /fill?mib=N (takes room on the disk, below /tmp). Told to end,
+//	                            it goes on with what is open on /ws and /events for a while
 //	testapp exit CODE           say why and end
 //	testapp say TEXT            say it and end well
 //	testapp dial NETWORK ADDR   say "connected", "refused", "timeout" or "unreachable"
@@ -25,6 +26,7 @@ import (
 	"os/signal"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -36,6 +38,11 @@ const (
 	dialTimeout = 2 * time.Second
 	// resolveTimeout is how long a resolver may take.
 	resolveTimeout = 5 * time.Second
+	// streamsStay is how long streams go on after the process was told to end. With the
+	// time before and after that it is most of the 30 s that a process is given.
+	streamsStay = 15 * time.Second
+	// farewell is how long the client of a websocket has to answer its end.
+	farewell = 3 * time.Second
 )
 
 func main() {
@@ -70,14 +77,17 @@ func main() {
 func serve(port string) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	server := &http.Server{Addr: ":" + port, Handler: handler(), ReadHeaderTimeout: 5 * time.Second}
+	open := &streams{leaving: make(chan struct{})}
+	server := &http.Server{Addr: ":" + port, Handler: handler(open), ReadHeaderTimeout: 5 * time.Second}
 	drained := make(chan struct{})
 	go func() {
 		defer close(drained)
 		<-ctx.Done()
+		time.AfterFunc(streamsStay, func() { close(open.leaving) })
 		drain, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
 		_ = server.Shutdown(drain)
+		open.websockets.Wait() // which Shutdown knows nothing of
 	}()
 	fmt.Println("listening on", server.Addr)
 	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
@@ -87,7 +97,7 @@ func serve(port string) {
 	<-drained // ListenAndServe returns as soon as the drain begins
 }
 
-func handler() http.Handler {
+func handler(open *streams) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		host, _ := os.Hostname()
@@ -117,8 +127,8 @@ func handler() http.Handler {
 	})
 	mux.HandleFunc("/eat", eat)
 	mux.HandleFunc("/fill", fill)
-	mux.HandleFunc("/ws", talk)
-	mux.HandleFunc("/events", events)
+	mux.HandleFunc("/ws", open.talk)
+	mux.HandleFunc("/events", open.events)
 	return mux
 }
 
@@ -149,26 +159,50 @@ func fill(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprint(w, err)
 }
 
+// streams are the answers without an end. They end when leaving is closed.
+type streams struct {
+	leaving    chan struct{}
+	websockets sync.WaitGroup
+}
+
 // talk says back what it hears on a websocket, with the release that hears it.
-func talk(w http.ResponseWriter, r *http.Request) {
+func (s *streams) talk(w http.ResponseWriter, r *http.Request) {
+	s.websockets.Add(1)
+	defer s.websockets.Done()
 	socket, err := new(websocket.Upgrader).Upgrade(w, r, nil)
 	if err != nil {
 		return // the client has been told
 	}
 	defer socket.Close()
+	ended := make(chan struct{})
+	defer close(ended)
+	go s.sayGoodbye(socket, ended)
 	for {
 		kind, heard, err := socket.ReadMessage()
 		if err != nil {
 			return
 		}
-		if err := socket.WriteMessage(kind, append([]byte(os.Getenv("BERTH_RELEASE")+" "), heard...)); err != nil {
+		err = socket.WriteMessage(kind, append([]byte(os.Getenv("BERTH_RELEASE")+" "), heard...))
+		if err != nil && !errors.Is(err, websocket.ErrCloseSent) { // after which its answer is read
 			return
 		}
 	}
 }
 
-// events sends server-sent events until the client has gone.
-func events(w http.ResponseWriter, r *http.Request) {
+// sayGoodbye tells a websocket's client that the process ends, with a code that is nobody
+// else's on the way.
+func (s *streams) sayGoodbye(socket *websocket.Conn, ended <-chan struct{}) {
+	select {
+	case <-ended:
+	case <-s.leaving:
+		late := time.Now().Add(farewell)
+		_ = socket.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseServiceRestart, ""), late)
+		_ = socket.NetConn().SetReadDeadline(late)
+	}
+}
+
+// events sends server-sent events until the client has gone or the process ends.
+func (s *streams) events(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
@@ -181,6 +215,8 @@ func events(w http.ResponseWriter, r *http.Request) {
 		}
 		select {
 		case <-r.Context().Done():
+			return
+		case <-s.leaving:
 			return
 		case <-tick.C:
 		}
