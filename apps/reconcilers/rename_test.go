@@ -92,6 +92,23 @@ func slice(service *corev1.Service, process serving) discoveryv1.EndpointSlice {
 	return found
 }
 
+// madeAnew does to ui's service what vCluster does when it gives it its address: it is another
+// one, of the same content, of which each field is vCluster's beside whoever applied it.
+func madeAnew(t *testing.T, s *stage.Stage) {
+	t.Helper()
+	service := &corev1.Service{}
+	if err := s.Client.Get(t.Context(), client.ObjectKey{Namespace: s.App, Name: "ui"}, service); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Client.Delete(t.Context(), service); err != nil {
+		t.Fatal(err)
+	}
+	service.ResourceVersion, service.UID = "", ""
+	if err := s.Client.Create(t.Context(), service, client.FieldOwner("vcluster")); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestARenamedPortIsReachedAtEveryMomentOfItsRelease(t *testing.T) {
 	port := func(name string, number int32, expose bool) v1alpha1.Port {
 		return v1alpha1.Port{Name: name, Port: number, Protocol: v1alpha1.ProtocolHTTP, Expose: expose}
@@ -114,6 +131,12 @@ func TestARenamedPortIsReachedAtEveryMomentOfItsRelease(t *testing.T) {
 			[]v1alpha1.Port{port("http", 8080, true)},
 			[]v1alpha1.Port{port("web", 9090, true)},
 			[]string{older + ":8080"},
+			older + ":8080", newer + ":9090",
+		},
+		"its number changes and its name stays": {
+			[]v1alpha1.Port{port("http", 8080, true)},
+			[]v1alpha1.Port{port("http", 9090, true)},
+			[]string{older + ":8080", newer + ":9090"},
 			older + ":8080", newer + ":9090",
 		},
 		"an internal port takes its number": {
@@ -141,6 +164,7 @@ func TestARenamedPortIsReachedAtEveryMomentOfItsRelease(t *testing.T) {
 			release("ui1", test.before)
 			s.Healthy(s.App, "ui")
 			s.Settle(s.App)
+			madeAnew(t, s)
 			want("before", []string{test.was}, was)
 
 			release("ui2", test.after)

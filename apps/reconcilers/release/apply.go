@@ -2,6 +2,7 @@ package release
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -12,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/berth-dev/berth/api/v1alpha1"
@@ -47,6 +49,9 @@ func applyAll(ctx context.Context, cluster client.Client, objects []client.Objec
 		group.Go(func() error {
 			if err := keepSize(ctx, cluster, object); err != nil {
 				return err
+			}
+			if service, ok := object.(*corev1.Service); ok {
+				return replaceService(ctx, cluster, service)
 			}
 			return applyObject(ctx, cluster, object)
 		})
@@ -131,6 +136,26 @@ func keepSize(ctx context.Context, cluster client.Client, object client.Object) 
 	has := there.Spec.Resources.Requests[corev1.ResourceStorage]
 	if wants := claim.Spec.Resources.Requests[corev1.ResourceStorage]; wants.Cmp(has) < 0 {
 		claim.Spec.Resources.Requests[corev1.ResourceStorage] = has
+	}
+	return nil
+}
+
+// replaceService replaces a Service's ports and its selector as a whole. vCluster makes a Service
+// anew to give it its address, and then owns all of it beside us: of ports that are applied,
+// those that are not wanted any more would stay, under a name that the new ones may need.
+func replaceService(ctx context.Context, cluster client.Client, service *corev1.Service) error {
+	spec := map[string]any{"type": service.Spec.Type, "ports": service.Spec.Ports, "selector": service.Spec.Selector}
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"labels": service.Labels}, "spec": spec})
+	if err != nil {
+		return outside{fmt.Errorf("writing %s: %w", service.Name, err)}
+	}
+	there := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: service.Namespace, Name: service.Name}}
+	err = cluster.Patch(ctx, there, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(fieldOwner))
+	if apierrors.IsNotFound(err) {
+		return applyObject(ctx, cluster, service)
+	}
+	if err != nil {
+		return fmt.Errorf("changing Service %s: %w", service.Name, err)
 	}
 	return nil
 }
