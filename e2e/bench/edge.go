@@ -26,6 +26,8 @@ const (
 	edgeApp = "benchedge"
 	// edgeLoad is how long each side is loaded in a round.
 	edgeLoad = 10 * time.Second
+	// edgeConnections is over how many connections.
+	edgeConnections = 64
 	// manyHosts and manySockets are what the memory of each side is measured with.
 	manyHosts   = 1000
 	manySockets = 1000
